@@ -1,0 +1,194 @@
+//! The contract.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::{
+    After, Change, Claimed, Counts, Created, Description, EndReason, Ended, Entry, Filter, Hooks,
+    Namespace, Outcome, Page, Principal, Purged, Record, Resolve, Result, SessionId, Ticket,
+    Timestamp, Updated, Version,
+};
+
+/// Where sessions are kept.
+///
+/// # Contract
+///
+/// 1. **Live.** A session is live if it has not ended, its namespace was not reset
+///    since it was created, and `now` is before [`Record::expires_at`]; exactly at it,
+///    it is not. Every operation judges that by itself, whether or not a reaper came
+///    by, and finding a session absent changes nothing.
+/// 2. **Ended stays ended.** No operation makes a session live that was not: stores
+///    never upsert. An id is taken from its creation until its tombstone is gone.
+/// 3. **Atomicity.** An operation on one session is one atomic step. An operation on
+///    many is atomic for each of them, complete when it returns, and safe to repeat
+///    after a failure. The write decides: nothing is checked first and written later.
+/// 4. **Durability.** What is acknowledged lasts as far as [`describe`](Self::describe)
+///    says.
+/// 5. **Opacity.** Payload, principal, id and version mean nothing to a store. It
+///    compares ids, principals and versions byte for byte, keeps payloads bit for bit,
+///    and makes none of them.
+/// 6. **Time is an argument.** A store reads no clock to judge a session. `now` may
+///    differ between callers and may step back: no time in a record ever does.
+/// 7. **Isolation.** No operation on one namespace sees or changes another. The same
+///    id in two namespaces is two sessions.
+/// 8. **Looking changes nothing**: [`load`](Self::load), [`inspect`](Self::inspect),
+///    [`list`](Self::list), [`count`](Self::count), [`namespaces`](Self::namespaces)
+///    and [`describe`](Self::describe) leave every byte as it is.
+/// 9. **Cancellation.** A caller may drop a future at any point. The operation has
+///    then happened or not, as a whole, and the store serves the next caller as if
+///    nothing had been.
+/// 10. **Unavailable.** An operation that fails with
+///     [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) may or may not have
+///     happened, as a whole for each session. After any other error it has not.
+/// 11. **One bad record harms only itself.** One caller's bad value, or one damaged
+///     record, fails that caller's operation alone, even where operations of several
+///     callers are carried out together.
+/// 12. **Unknown namespaces.** [`create`](Self::create), [`import`](Self::import) and
+///     [`reset`](Self::reset) refuse a namespace that was never
+///     [opened](Self::open), as `Misconfigured`; every other operation finds nothing
+///     in it.
+/// 13. **Limits.** A `limit` of 0 is `Invalid`. A limit bounds the rows *looked at*
+///     beyond those returned too, so that one call is short however large the backlog;
+///     a store may also stop earlier, to bound the bytes it returns.
+///
+/// All methods are required and all are `dyn`-safe: services hold an
+/// `Arc<dyn SessionStore>`. `tenure-conformance` is this contract as tests.
+///
+/// Each operation on one session costs one round trip.
+#[async_trait]
+pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
+    /// Makes a namespace known, once, and says whether end hooks are expected for it.
+    /// To be called again at every start of a service; only
+    /// [`Hooks::Withdrawn`] takes an expectation back.
+    async fn open(&self, ns: &Namespace, hooks: Hooks) -> Result<()>;
+
+    /// Stores a new session, if its id is free. It belongs to the namespace's present
+    /// epoch. A record that has run out already is stored all the same, and is over.
+    async fn create(&self, ns: &Namespace, record: &Record, now: Timestamp) -> Result<Created>;
+
+    /// The record of a live session. A pure read.
+    async fn load(&self, ns: &Namespace, id: SessionId, now: Timestamp) -> Result<Option<Record>>;
+
+    /// Notes an access to a live session: [`Record::access`]. `false` if it is not
+    /// live. The version stays: a touch conflicts with no update.
+    async fn touch(&self, ns: &Namespace, id: SessionId, now: Timestamp) -> Result<bool>;
+
+    /// Changes a live session whose version is the expected one:
+    /// [`Change::apply_to`]. What makes it end sooner takes effect at once.
+    async fn update(
+        &self,
+        ns: &Namespace,
+        id: SessionId,
+        expected: Version,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<Updated>;
+
+    /// Ends a live session now. `None` if it is not live: what ran out is left to the
+    /// reapers, which know its reason. With [`After::Hold`] the caller gets the first
+    /// claim; the others leave the [ticket](Ended::ticket) without power.
+    async fn end(
+        &self,
+        ns: &Namespace,
+        id: SessionId,
+        reason: EndReason,
+        after: After,
+        now: Timestamp,
+    ) -> Result<Option<Ended>>;
+
+    /// Ends all live sessions of a principal but one, for
+    /// [`EndReason::PrincipalRevoked`]; says how many. [`After::Hold`] is `Invalid`
+    /// here.
+    async fn end_principal(
+        &self,
+        ns: &Namespace,
+        principal: &Principal,
+        except: Option<SessionId>,
+        after: After,
+        now: Timestamp,
+    ) -> Result<u64>;
+
+    /// Ends all sessions of the namespace, in a fixed number of writes. When it
+    /// returns, no session whose creation had returned before the call is live, on any
+    /// node. A creation that overlaps the call falls on one side or the other, for
+    /// good.
+    async fn reset(&self, ns: &Namespace, now: Timestamp) -> Result<()>;
+
+    /// Turns what ran out or was reset into tombstones, and holds up to `limit`
+    /// tombstones for the caller for the length of a lease, those due first first.
+    /// Each gets the reason and instant of the [earliest cause](Record::end_by).
+    /// It may look at `limit` sessions and return none, if they were used meanwhile:
+    /// [`Claimed::more`] says to go on.
+    async fn claim(
+        &self,
+        ns: &Namespace,
+        lease: Duration,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Claimed>;
+
+    /// Lets the leases of these tickets run from `now`, where nobody else has claimed
+    /// since; says how many.
+    async fn renew(
+        &self,
+        ns: &Namespace,
+        tickets: &[Ticket],
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<u64>;
+
+    /// Says how attempts came out, where the ticket is still good, and uses it up; says
+    /// how many were. Of several outcomes for one ticket the first counts.
+    async fn settle(
+        &self,
+        ns: &Namespace,
+        outcomes: &[(Ticket, Outcome)],
+        now: Timestamp,
+    ) -> Result<u64>;
+
+    /// Removes what ran out or was reset, and tombstones whose lease does not run,
+    /// without any hook. Dead letters stay.
+    ///
+    /// # Errors
+    /// `Misconfigured` while hooks are [expected](Hooks::Expected).
+    async fn purge(&self, ns: &Namespace, limit: u32, now: Timestamp) -> Result<Purged>;
+
+    /// A session as it lies in the store, whatever became of it. A pure read.
+    async fn inspect(&self, ns: &Namespace, id: SessionId, now: Timestamp)
+    -> Result<Option<Entry>>;
+
+    /// A page of sessions in the order of (created, id). A session that exists
+    /// throughout a scan, and matches throughout, is on exactly one of its pages.
+    async fn list(&self, ns: &Namespace, filter: &Filter, now: Timestamp) -> Result<Page>;
+
+    /// How many sessions there are, by status. May look at every session.
+    async fn count(&self, ns: &Namespace, now: Timestamp) -> Result<Counts>;
+
+    /// All namespaces that were ever opened, in order.
+    async fn namespaces(&self) -> Result<Vec<Namespace>>;
+
+    /// An operator's decision on a tombstone whose lease does not run, or a dead
+    /// letter. `false` if there is none.
+    async fn resolve(
+        &self,
+        ns: &Namespace,
+        id: SessionId,
+        what: Resolve,
+        now: Timestamp,
+    ) -> Result<bool>;
+
+    /// Stores an entry as it was in another store, times, version and counters
+    /// included, if its id is free; says whether. What was over becomes a tombstone
+    /// that waits for the reapers with the reason and instant it had.
+    async fn import(&self, ns: &Namespace, entry: &Entry, now: Timestamp) -> Result<bool>;
+
+    /// What the store is, what its writes survive, and which schema it has, read from
+    /// its real settings.
+    async fn describe(&self, now: Timestamp) -> Result<Description>;
+
+    /// Finishes what was accepted, then stops. Every later call is `Unavailable`;
+    /// closing again is fine.
+    async fn close(&self) -> Result<()>;
+}

@@ -1,0 +1,68 @@
+//! What can go wrong, sorted by what the caller should do about it.
+
+/// The result of a library call.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Any error, boxed: what user code may fail with.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a call failed. No variant ever prints a token, key, payload or principal.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store failed; its [kind](tenure_store::ErrorKind) says what to do. After
+    /// `Unavailable` a write may or may not have happened: resume the session and look.
+    #[error(transparent)]
+    Store(#[from] tenure_store::Error),
+    /// The session has ended, and nothing was written. Treat the request as one
+    /// without a session.
+    #[error("the session has ended")]
+    Gone,
+    /// Somebody logged in, or rotated the token, since this request's session was
+    /// resumed: its changes belong to the time before and were refused. Treat the
+    /// request as expired.
+    #[error("the session's token was replaced meanwhile; these changes belong to the time before")]
+    Superseded,
+    /// Other writers won every one of the bounded number of attempts. Nothing was
+    /// written; try the request again.
+    #[error("too many others changed the session at the same time")]
+    Contended,
+    /// The session's stored payload cannot be read: its key is not in the ring, it was
+    /// damaged or moved, or a newer version wrote it. The session can still be ended.
+    #[error("the session's stored attributes cannot be read: {0}")]
+    Unreadable(&'static str),
+    /// An attribute is over a limit; the value that was there before is kept.
+    #[error(
+        "{what} is {actual}, the limit is {limit}: store less, or raise the limit when building Sessions"
+    )]
+    Limit {
+        /// What is over its limit, with its unit.
+        what: &'static str,
+        /// How much it is.
+        actual: usize,
+        /// How much is allowed.
+        limit: usize,
+    },
+    /// An attribute's value could not be encoded, or its stored form is not of the type
+    /// it was read as.
+    #[error("attribute {name:?} is not of the type it is used as")]
+    Attribute {
+        /// The attribute's name.
+        name: String,
+        /// The serialiser's own words.
+        #[source]
+        source: BoxError,
+    },
+    /// A key is missing, weak or ambiguous; the text says what to do.
+    #[error("key ring: {0}")]
+    Key(&'static str),
+    /// A setting is outside its range; the text says which.
+    #[error("policy: {0}")]
+    Policy(&'static str),
+    /// The operating system gave no random bytes. Nothing weaker is used instead.
+    #[error("no random bytes")]
+    Randomness(#[source] BoxError),
+    /// The start hook failed, so the session was not started.
+    #[error("the start hook failed")]
+    StartHook(#[source] BoxError),
+}

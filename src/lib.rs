@@ -1,0 +1,1 @@
+//! Without code: this package owns the workspace's `tests/` and `benches/`.
