@@ -1,1 +1,65 @@
-//! In the making.
+//! Sessions in a SQLite file: a [`SessionStore`](tenure_store::SessionStore) for Tenure.
+//!
+//! For one machine: any number of processes may share the file, a network file system
+//! may not lie under it. SQLite is built in; nothing has to be installed.
+//!
+//! ```
+//! use tenure_sqlite::{SqliteOptions, SqliteStore};
+//! use tenure_store::{Namespace, SessionStore};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> tenure_store::Result<()> {
+//! # let folder = tempfile::tempdir().expect("a folder");
+//! # let path = folder.path().join("sessions.db");
+//! let store = SqliteStore::connect(SqliteOptions::new(&path).payload_limit(65_536)).await?;
+//! assert_eq!(store.namespaces().await?, Vec::<Namespace>::new());
+//! store.close().await
+//! # }
+//! ```
+//!
+//! # How it works
+//!
+//! One task owns the one connection that writes. While a transaction is under way the
+//! next writes queue; the task then takes all of them as one transaction, so that they
+//! share its `fsync`, and answers each caller after the commit. Further tasks own a
+//! connection each that reads. So a caller that goes away interrupts nothing, and one
+//! that is alone waits for nobody.
+//!
+//! Both queues are bounded, and every step of an operation has a
+//! [deadline](SqliteOptions::deadline) that includes waiting; running out of either is
+//! `Unavailable`.
+//!
+//! # Errors
+//!
+//! Beyond what the contract says of each kind: `Unavailable` is a lock that another
+//! process kept too long, or a failure of the disk; a *full* disk is `Other`, because
+//! waiting does not help and nothing was written: free some space and go on.
+
+mod access;
+mod batch;
+mod create;
+mod describe;
+mod due;
+mod end;
+mod error;
+mod fields;
+mod file;
+mod job;
+mod link;
+mod look;
+mod migrate;
+mod namespace;
+mod options;
+mod queue;
+mod reader;
+mod reap;
+mod row;
+mod settle;
+mod store;
+#[cfg(test)]
+mod tests;
+mod update;
+mod writer;
+
+pub use options::{SqliteOptions, Synchronous};
+pub use store::SqliteStore;

@@ -170,8 +170,8 @@ impl Tombstone {
 
     /// Holds it for the length of a lease, under the next fencing number.
     pub fn claim(&mut self, lease: Duration, now: Timestamp) {
-        self.claims += 1;
-        self.unsettled += 1;
+        self.claims = self.claims.saturating_add(1);
+        self.unsettled = self.unsettled.saturating_add(1);
         self.phase = Phase::Held {
             until: now.plus(lease),
         };
@@ -191,12 +191,12 @@ impl Tombstone {
             Outcome::Done => {}
             Outcome::Release => self.phase = Phase::Waiting { from: now },
             Outcome::Retry { at, why } => {
-                self.failures += 1;
+                self.failures = self.failures.saturating_add(1);
                 self.last_failure = Some(why.clone());
                 self.phase = Phase::Waiting { from: *at };
             }
             Outcome::Dead { why } => {
-                self.failures += 1;
+                self.failures = self.failures.saturating_add(1);
                 self.last_failure = Some(why.clone());
                 self.phase = Phase::Dead;
             }

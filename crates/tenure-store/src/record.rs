@@ -87,7 +87,7 @@ impl Record {
     /// up, a leave is taken back.
     pub fn access(&mut self, now: Timestamp) {
         self.last_access = self.last_access.max(now);
-        self.accesses += 1;
+        self.accesses = self.accesses.saturating_add(1);
         self.leaves_at = None;
     }
 }

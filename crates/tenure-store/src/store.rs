@@ -60,7 +60,7 @@ use crate::{
 #[async_trait]
 pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// Makes a namespace known, once, and says whether end hooks are expected for it.
-    /// To be called again at every start of a service; only
+    /// To be called again at every start of a service, and after a failure; only
     /// [`Hooks::Withdrawn`] takes an expectation back.
     async fn open(&self, ns: &Namespace, hooks: Hooks) -> Result<()>;
 
@@ -117,7 +117,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     async fn reset(&self, ns: &Namespace, now: Timestamp) -> Result<()>;
 
     /// Turns what ran out or was reset into tombstones, and holds up to `limit`
-    /// tombstones for the caller for the length of a lease, those due first first.
+    /// tombstones for the caller for the length of a lease, in the order in which the
+    /// store expects them to be due.
     /// Each gets the reason and instant of the [earliest cause](Record::end_by).
     /// It may look at `limit` sessions and return none, if they were used meanwhile:
     /// [`Claimed::more`] says to go on.
@@ -130,7 +131,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Claimed>;
 
     /// Lets the leases of these tickets run from `now`, where nobody else has claimed
-    /// since; says how many.
+    /// since; says how many. Name each ticket once.
     async fn renew(
         &self,
         ns: &Namespace,
@@ -181,7 +182,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
 
     /// Stores an entry as it was in another store, times, version and counters
     /// included, if its id is free; says whether. What was over becomes a tombstone
-    /// that waits for the reapers with the reason and instant it had.
+    /// that waits for the reapers with the reason and instant it had. More than 2^53
+    /// accesses, or a tombstone's counter beyond 2^31 − 1, is `Invalid`.
     async fn import(&self, ns: &Namespace, entry: &Entry, now: Timestamp) -> Result<bool>;
 
     /// What the store is, what its writes survive, and which schema it has, read from

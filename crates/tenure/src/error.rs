@@ -23,6 +23,10 @@ pub enum Error {
     /// request as expired.
     #[error("the session's token was replaced meanwhile; these changes belong to the time before")]
     Superseded,
+    /// The session has had all the tokens there are, 16,777,216. Nothing was written: end
+    /// it, and start another. A client that rotates that often is not a person.
+    #[error("the session has used up its tokens; end it and start another")]
+    RotationsExhausted,
     /// Other writers won every one of the bounded number of attempts. Nothing was
     /// written; try the request again.
     #[error("too many others changed the session at the same time")]
@@ -49,13 +53,22 @@ pub enum Error {
     Attribute {
         /// The attribute's name.
         name: String,
-        /// The serialiser's own words.
+        /// What is wrong with it; never the value.
         #[source]
         source: BoxError,
     },
     /// A key is missing, weak or ambiguous; the text says what to do.
     #[error("key ring: {0}")]
     Key(&'static str),
+    /// A line of a key ring's text cannot be used. Nothing of it is shown, as it may be
+    /// the secret that stands in the wrong place.
+    #[error("key ring, line {line}: {why}")]
+    KeyLine {
+        /// Which line, the first being 1.
+        line: usize,
+        /// What is wrong with it, and what to do.
+        why: &'static str,
+    },
     /// A setting is outside its range; the text says which.
     #[error("policy: {0}")]
     Policy(&'static str),

@@ -1,0 +1,126 @@
+//! O: everything at once, on two nodes and few rows: nothing fails, nothing is lost.
+
+use std::collections::BTreeSet;
+
+use tenure_store::{
+    Access, After, Change, Created, EndReason, Field, Filter, Hooks, Namespace, Outcome, Resolve,
+    Result, SessionStore,
+};
+use tokio::task::JoinSet;
+
+use crate::props::{
+    IDLE, LEASE, LEASE_MILLIS, at, endless, failure, id, payload, principal, record_of, version,
+};
+use crate::story::{Story, all};
+use crate::{Stage, Verdict};
+
+/// How many sessions all tasks fight for.
+const ROWS: u64 = 48;
+
+/// One task's share: every statement on many rows and every one on one, in an order of
+/// its own.
+async fn everything_once(
+    node: &dyn SessionStore,
+    ns: &Namespace,
+    task: u64,
+    round: u64,
+) -> Result<()> {
+    let now = at(i64::try_from(round).unwrap_or(0));
+    let alice = principal("alice");
+    for step in 0..12 {
+        let number = (task * 17 + round * 5 + step * 7) % ROWS;
+        match (task + step) % 12 {
+            0 => drop(
+                node.end_principal(ns, &alice, None, After::Queue, now)
+                    .await?,
+            ),
+            1 => drop(
+                node.end_principal(ns, &alice, Some(id(number)), After::Discard, now)
+                    .await?,
+            ),
+            2 if round.is_multiple_of(4) => node.reset(ns, now).await?,
+            2 | 3 => {
+                let ended = node.claim(ns, LEASE, 16, now).await?.ended;
+                let tickets: Vec<_> = ended.iter().map(tenure_store::Ended::ticket).collect();
+                node.renew(ns, &tickets, LEASE, now).await?;
+                // Against the order in which they were claimed.
+                let outcomes = tickets.iter().rev().enumerate().map(|(index, ticket)| {
+                    let why = failure("busy");
+                    let outcome = match index % 4 {
+                        0 => Outcome::Retry { at: now, why },
+                        1 => Outcome::Dead { why },
+                        _ => Outcome::Done,
+                    };
+                    (*ticket, outcome)
+                });
+                let outcomes: Vec<_> = outcomes.collect();
+                let settled = node.settle(ns, &outcomes, now).await?;
+                assert_eq!(settled, tickets.len() as u64, "within the lease");
+            }
+            4 => drop(node.purge(ns, 16, now).await?),
+            5 => drop(node.scan(ns, &Filter::all(7), now).await?),
+            6 => drop(node.count(ns, now).await?),
+            7 | 8 => match node.create(ns, &record_of(number, "alice"), now).await? {
+                Created::Done | Created::Exists => {}
+            },
+            9 => {
+                let what = [Resolve::Requeue, Resolve::Discard];
+                let what = what[usize::try_from(round % 2).unwrap_or(0)];
+                node.resolve(ns, id(number), what, now).await?;
+            }
+            10 => {
+                let (reason, hold) = (EndReason::Logout, After::Hold(LEASE));
+                if let Some(ended) = node.end(ns, id(number), reason, hold, now).await? {
+                    let ticket = ended.ticket();
+                    assert!(node.settle_one(ns, ticket, Outcome::Release, now).await?);
+                }
+            }
+            _ => {
+                node.touch(ns, id(number), now).await?;
+                if let Some(seen) = node.load(ns, id(number), now).await? {
+                    let mut change = Change::new(version(task * 1_000 + round), Access::Counts);
+                    change.payload = Some(payload(task));
+                    change.principal = Field::Set(alice.clone());
+                    let _ = node
+                        .update(ns, id(number), seen.version, &change, now)
+                        .await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every statement on many rows runs against every other one on the same rows, from two
+/// nodes: no deadlock, no conflict, no other error reaches a caller.
+pub async fn no_two_operations_deadlock(stage: &Stage) -> Verdict {
+    let ns = stage.wiki();
+    stage.open(ns, Hooks::Withdrawn).await?;
+    let mut tasks = JoinSet::new();
+    for task in 0..12 {
+        let (node, ns) = (stage.nth(task), ns.clone());
+        tasks.spawn(async move {
+            for round in 0..12 {
+                everything_once(&*node, &ns, task, round).await?;
+            }
+            Ok(())
+        });
+    }
+    all(tasks).await?;
+
+    // What is left adds up, and goes the ordinary ways.
+    let now = at(IDLE + 100 * LEASE_MILLIS);
+    let left = stage.everything(ns, now).await?;
+    let ids: BTreeSet<_> = left.iter().map(|entry| entry.record.id).collect();
+    assert_eq!(ids.len(), left.len(), "each id is there once");
+    let dead = stage.count(ns, now).await?.dead;
+    let reaped = stage.reap(ns, now).await?.len() as u64;
+    assert_eq!(reaped + dead, left.len() as u64);
+    assert_eq!(stage.everything(ns, now).await?.len() as u64, dead);
+    for number in 0..ROWS {
+        stage.resolve(ns, id(number), Resolve::Discard, now).await?;
+        stage.put(ns, &endless(number)).await?;
+    }
+    assert_eq!(stage.count(ns, now).await?.live, ROWS);
+    Ok(())
+}

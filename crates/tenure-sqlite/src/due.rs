@@ -1,0 +1,271 @@
+//! What is due in a namespace: its queues merged, oldest first, by looking at no more
+//! rows than allowed.
+
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+use tenure_store::{Ended, Namespace, Payload, Result, Timestamp, Tombstone};
+
+use crate::error::from_driver;
+use crate::row::{
+    HELD, NEVER, WAITING, columns, get, on_namespace, record, runs_out, time, tombstone, when,
+};
+
+/// Of so many resets the sessions are looked at in one step; the later ones' turn comes
+/// when the first are through.
+const MAX_RESETS: u32 = 8;
+
+/// What counts as due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// What may be claimed: waiting tombstones from their time on.
+    Claimable,
+    /// What may be purged: waiting tombstones at any time.
+    Unheld,
+}
+
+/// A namespace's queues as they are now.
+#[derive(Debug)]
+pub(crate) struct Queues {
+    pub(crate) ns: i64,
+    pub(crate) hooks_expected: bool,
+    epoch: i64,
+    heads: Vec<Head>,
+}
+
+/// A queue, and the first that is due in it.
+#[derive(Debug)]
+struct Head {
+    queue: i64,
+    /// When a reset ended all that is in it.
+    reset: Option<Timestamp>,
+    /// The lowest `due_at`; `None` if it is empty.
+    first: Option<i64>,
+}
+
+/// What was looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Looked {
+    /// What is over or ended, those due first first; payloads are left out.
+    pub(crate) ended: Vec<Ripe>,
+    /// Sessions that were used since their `due_at` was written, with what it should be.
+    pub(crate) later: Vec<(i64, i64)>,
+    /// Rows that cannot be read.
+    pub(crate) damaged: Vec<i64>,
+}
+
+/// One that is over or ended.
+#[derive(Debug)]
+pub(crate) struct Ripe {
+    pub(crate) number: i64,
+    pub(crate) ended: Ended,
+    /// Bytes of payload.
+    pub(crate) size: u64,
+    due: i64,
+}
+
+impl Queues {
+    /// `None` if the namespace was never opened.
+    pub(crate) async fn find(ns: &Namespace, db: &mut SqliteConnection) -> Result<Option<Self>> {
+        let found = on_namespace(
+            "SELECT ns, epoch, hooks_expected FROM namespace WHERE kind = ?1 AND application = ?2",
+            ns,
+        )
+        .fetch_optional(&mut *db)
+        .await
+        .map_err(from_driver)?;
+        let Some(row) = found else {
+            return Ok(None);
+        };
+        let mut queues = Self {
+            ns: get(&row, "ns")?,
+            epoch: get(&row, "epoch")?,
+            hooks_expected: get(&row, "hooks_expected")?,
+            heads: Vec::new(),
+        };
+        queues.refresh(db).await?;
+        Ok(Some(queues))
+    }
+
+    /// Looks at the queues again.
+    pub(crate) async fn refresh(&mut self, db: &mut SqliteConnection) -> Result<()> {
+        self.heads = sqlx::query(
+            "WITH queues (queue, at) AS (VALUES (?3, NULL), (?4, NULL), (?2, NULL) \
+             UNION ALL SELECT * FROM (SELECT epoch, at FROM reset WHERE ns = ?1 \
+             ORDER BY epoch LIMIT ?5)) \
+             SELECT queue, at, (SELECT min(due_at) FROM session \
+             WHERE session.ns = ?1 AND session.queue = queues.queue) AS first FROM queues",
+        )
+        .bind(self.ns)
+        .bind(self.epoch)
+        .bind(WAITING)
+        .bind(HELD)
+        .bind(MAX_RESETS)
+        .fetch_all(db)
+        .await
+        .map_err(from_driver)?
+        .iter()
+        .map(Head::from_row)
+        .collect::<Result<_>>()?;
+        Ok(())
+    }
+
+    /// Forgets the resets of which no session is left.
+    pub(crate) async fn forget_resets(&self, db: &mut SqliteConnection) -> Result<()> {
+        let is_spent = |head: &&Head| head.reset.is_some() && head.first.is_none();
+        for head in self.heads.iter().filter(is_spent) {
+            sqlx::query("DELETE FROM reset WHERE ns = ?1 AND epoch = ?2")
+                .bind(self.ns)
+                .bind(head.queue)
+                .execute(&mut *db)
+                .await
+                .map_err(from_driver)?;
+        }
+        Ok(())
+    }
+
+    /// Whether something is due.
+    pub(crate) fn is_due(&self, reach: Reach, now: Timestamp) -> bool {
+        self.heads.iter().any(|head| head.is_due(reach, now))
+    }
+
+    /// Whether something is due beside what has just been claimed until this instant:
+    /// which is due again at once after a lease of no length.
+    pub(crate) fn is_more_due(&self, now: Timestamp, until: Timestamp) -> bool {
+        let just_claimed = (HELD, Some(until.as_millis()));
+        self.heads
+            .iter()
+            .filter(|head| (head.queue, head.first) != just_claimed)
+            .any(|head| head.is_due(Reach::Claimable, now))
+    }
+
+    /// Before this instant nothing is due that is there now.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        let dues = self
+            .heads
+            .iter()
+            .filter_map(|head| Some(head.due(head.first?)));
+        dues.min().and_then(when)
+    }
+
+    /// Looks at up to `limit` rows, those due first.
+    pub(crate) async fn look(
+        &self,
+        reach: Reach,
+        limit: u32,
+        now: Timestamp,
+        db: &mut SqliteConnection,
+    ) -> Result<Looked> {
+        let mut rows: Vec<(i64, Option<Timestamp>, SqliteRow)> = Vec::new();
+        for head in &self.heads {
+            if !head.is_due(reach, now) {
+                continue;
+            }
+            let found = sqlx::query(concat!(
+                "SELECT ",
+                columns!(),
+                ", length(payload.bytes) AS size FROM session \
+                 LEFT JOIN payload ON payload.number = session.number \
+                 WHERE session.ns = ?1 AND session.queue = ?2 AND session.due_at <= ?3 \
+                 ORDER BY session.due_at LIMIT ?4"
+            ))
+            .bind(self.ns)
+            .bind(head.queue)
+            .bind(head.until(reach, now))
+            .bind(limit)
+            .fetch_all(&mut *db)
+            .await
+            .map_err(from_driver)?;
+            for row in found {
+                rows.push((head.due(get(&row, "due_at")?), head.reset, row));
+            }
+        }
+        rows.sort_by_key(|(due, ..)| *due);
+
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        // What nobody has looked at is due no earlier than the last that somebody has.
+        let horizon = match rows.get(limit - 1) {
+            Some((due, ..)) => *due,
+            None => NEVER,
+        };
+        rows.truncate(limit);
+        let mut looked = Looked::default();
+        for (_, reset, row) in &rows {
+            looked.sort_in(row, *reset, horizon, now)?;
+        }
+        looked.ended.sort_by_key(|ripe| ripe.due);
+        Ok(looked)
+    }
+}
+
+impl Head {
+    fn from_row(row: &SqliteRow) -> Result<Self> {
+        Ok(Self {
+            queue: get(row, "queue")?,
+            reset: time(row, "at")?,
+            first: get(row, "first")?,
+        })
+    }
+
+    fn is_due(&self, reach: Reach, now: Timestamp) -> bool {
+        self.first
+            .is_some_and(|first| first <= self.until(reach, now))
+    }
+
+    /// Up to which `due_at` this queue's rows are due.
+    fn until(&self, reach: Reach, now: Timestamp) -> i64 {
+        match (self.queue, self.reset) {
+            // A reset has ended all of them, whatever the time.
+            (_, Some(_)) => NEVER,
+            (WAITING, None) if reach == Reach::Unheld => NEVER,
+            _ => now.as_millis(),
+        }
+    }
+
+    /// When a row with this `due_at` was due: a reset may have come before.
+    fn due(&self, due_at: i64) -> i64 {
+        self.reset
+            .map_or(due_at, |reset| due_at.min(reset.as_millis()))
+    }
+}
+
+impl Looked {
+    /// Finds out what a row is. One that turns out to be due behind the horizon goes back
+    /// into its queue, at its true place; so what is claimed is in order.
+    fn sort_in(
+        &mut self,
+        row: &SqliteRow,
+        reset: Option<Timestamp>,
+        horizon: i64,
+        now: Timestamp,
+    ) -> Result<()> {
+        let number = get(row, "number")?;
+        let read = || Ok((record(row, Payload::default())?, tombstone(row)?));
+        let (record, tombstone) = match read() {
+            Ok(read) => read,
+            Err(error) => {
+                let error: tenure_store::Error = error;
+                tracing::warn!(%error, "a session cannot be reaped");
+                self.damaged.push(number);
+                return Ok(());
+            }
+        };
+        let due = match &tombstone {
+            Some(_) => get(row, "due_at")?,
+            None => reset
+                .map_or(NEVER, Timestamp::as_millis)
+                .min(runs_out(&record)),
+        };
+        let end = record.end_by(reset, now).filter(|_| due <= horizon);
+        let Some(tombstone) = tombstone.or(end.map(Tombstone::new)) else {
+            self.later.push((number, due));
+            return Ok(());
+        };
+        self.ended.push(Ripe {
+            number,
+            ended: Ended { record, tombstone },
+            size: get::<Option<i64>>(row, "size")?.map_or(0, i64::unsigned_abs),
+            due,
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,175 @@
+//! What can be set, and how each setting reaches a connection.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
+use tenure_store::{Error, ErrorKind, Result};
+
+/// How long SQLite itself waits for a lock before it says so. Its waits grow to 100 ms,
+/// and would sleep through every pause of a busy neighbour; so it is asked again instead,
+/// until the deadline.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(8);
+
+/// How far SQLite goes before a write is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Synchronous {
+    /// `PRAGMA synchronous=FULL`: the write is on disk, and survives a power cut.
+    #[default]
+    Full,
+    /// `PRAGMA synchronous=NORMAL`: the operating system has it. It survives the death
+    /// of the process; a power cut may take back the last seconds, but damages nothing.
+    Normal,
+}
+
+/// Where the database is, and how to work with it.
+///
+/// ```
+/// use std::time::Duration;
+/// use tenure_sqlite::{SqliteOptions, Synchronous};
+///
+/// let options = SqliteOptions::new("/var/lib/portal/sessions.db")
+///     .synchronous(Synchronous::Normal)
+///     .deadline(Duration::from_millis(500));
+/// ```
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    pub(crate) path: PathBuf,
+    synchronous: Synchronous,
+    pub(crate) payload_limit: usize,
+    pub(crate) deadline: Duration,
+    pub(crate) queue_length: usize,
+    pub(crate) readers: usize,
+    max_page_count: Option<u32>,
+}
+
+impl SqliteOptions {
+    /// The default settings, for the database in this file. It is made, readable by its
+    /// owner alone (mode 0600), if it does not exist; its folder is not.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            synchronous: Synchronous::Full,
+            payload_limit: 1_048_576,
+            deadline: Duration::from_secs(2),
+            queue_length: 1024,
+            readers: 2,
+            max_page_count: None,
+        }
+    }
+
+    /// How durable an acknowledged write is; `FULL` unless set.
+    #[must_use]
+    pub fn synchronous(self, synchronous: Synchronous) -> Self {
+        Self {
+            synchronous,
+            ..self
+        }
+    }
+
+    /// The largest payload, in bytes; 1,048,576 unless set, at most 536,870,912. A
+    /// larger one is `TooLarge`.
+    #[must_use]
+    pub fn payload_limit(self, bytes: usize) -> Self {
+        Self {
+            payload_limit: bytes,
+            ..self
+        }
+    }
+
+    /// How long each step of an operation may take, its wait in the queue included,
+    /// before it is `Unavailable`; 2 s unless set, at most a day. Also how long the writer
+    /// waits for the lock of another process.
+    #[must_use]
+    pub fn deadline(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// How many operations may wait for the writer, and as many for the readers; 1024
+    /// unless set. One more is `Unavailable` at once.
+    #[must_use]
+    pub fn queue_length(self, operations: usize) -> Self {
+        Self {
+            queue_length: operations,
+            ..self
+        }
+    }
+
+    /// How many connections read; 2 unless set.
+    #[must_use]
+    pub fn readers(self, connections: usize) -> Self {
+        Self {
+            readers: connections,
+            ..self
+        }
+    }
+
+    /// The largest size of the database, in pages of 4096 bytes; unlimited unless set.
+    /// A write that would need more fails with `Other` and changes nothing.
+    #[must_use]
+    pub fn max_page_count(self, pages: u32) -> Self {
+        Self {
+            max_page_count: Some(pages),
+            ..self
+        }
+    }
+
+    pub(crate) fn validate(&self) -> Result<()> {
+        let fault = if self.readers == 0 {
+            "readers is 0: give at least one connection that reads"
+        } else if self.queue_length == 0 {
+            "queue_length is 0: let at least one operation wait"
+        } else if self.deadline.is_zero() || self.deadline > Duration::from_hours(24) {
+            "deadline is not between nothing and a day: give operations time, 2 s by default"
+        } else if self.payload_limit > 1 << 29 {
+            "payload_limit is more than SQLite takes: set at most 536,870,912 bytes"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::Misconfigured, fault))
+    }
+
+    /// For the connection that writes. The journal mode is not set here: it belongs to
+    /// the file, and changing it takes care.
+    pub(crate) fn writing(&self) -> SqliteConnectOptions {
+        let options = SqliteConnectOptions::new()
+            .filename(&self.path)
+            .create_if_missing(false)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true)
+            .synchronous(match self.synchronous {
+                Synchronous::Full => SqliteSynchronous::Full,
+                Synchronous::Normal => SqliteSynchronous::Normal,
+            });
+        match self.max_page_count {
+            Some(pages) => options.pragma("max_page_count", pages.to_string()),
+            None => options,
+        }
+    }
+
+    /// For a connection that reads.
+    pub(crate) fn reading(&self) -> SqliteConnectOptions {
+        SqliteConnectOptions::new()
+            .filename(&self.path)
+            .read_only(true)
+            .busy_timeout(self.deadline)
+    }
+}
+
+impl From<&str> for SqliteOptions {
+    fn from(path: &str) -> Self {
+        Self::new(path)
+    }
+}
+
+impl From<&Path> for SqliteOptions {
+    fn from(path: &Path) -> Self {
+        Self::new(path)
+    }
+}
+
+impl From<PathBuf> for SqliteOptions {
+    fn from(path: PathBuf) -> Self {
+        Self::new(path)
+    }
+}

@@ -1,0 +1,279 @@
+//! What operations cost: how many statements they are, and how SQLite goes about them.
+
+mod support;
+
+use std::fmt;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Row};
+use support::{IDLE, Place, at, id, portal, put, record};
+use tenure_sqlite::SqliteStore;
+use tenure_store::{
+    Access, After, Change, EndReason, Field, Filter, Hooks, Outcome, Payload, Principal, Resolve,
+    SessionStore, Version,
+};
+use tracing::field::{Field as Name, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+/// The statements of this process, as sqlx tells of them.
+static HEARD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Ear;
+
+impl<S: Subscriber> Layer<S> for Ear {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() == "sqlx::query" {
+            let mut statement = Statement::default();
+            event.record(&mut statement);
+            heard().push(statement.text());
+        }
+    }
+}
+
+/// sqlx gives a short statement as its summary, a long one also in full.
+#[derive(Default)]
+struct Statement {
+    summary: String,
+    full: String,
+}
+
+impl Statement {
+    fn text(self) -> String {
+        let text = if self.full.trim().is_empty() {
+            self.summary
+        } else {
+            self.full
+        };
+        text.trim().to_owned()
+    }
+}
+
+impl Visit for Statement {
+    fn record_str(&mut self, name: &Name, value: &str) {
+        match name.name() {
+            "summary" => value.clone_into(&mut self.summary),
+            "db.statement" => value.clone_into(&mut self.full),
+            _ => {}
+        }
+    }
+
+    fn record_debug(&mut self, _: &Name, _: &dyn fmt::Debug) {}
+}
+
+fn heard() -> std::sync::MutexGuard<'static, Vec<String>> {
+    HEARD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What an operation makes SQLite do.
+async fn statements<T>(operation: impl Future<Output = tenure_store::Result<T>>) -> Vec<String> {
+    heard().clear();
+    operation.await.expect("it succeeds");
+    std::mem::take(&mut *heard())
+}
+
+/// One at a time: the ear hears the whole process.
+async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
+    static ALONE: OnceLock<tokio::sync::Mutex<()>> = OnceLock::new();
+    ALONE
+        .get_or_init(|| {
+            let subscriber = tracing_subscriber::registry().with(Ear);
+            tracing::subscriber::set_global_default(subscriber).expect("it is the first");
+            tokio::sync::Mutex::new(())
+        })
+        .lock()
+        .await
+}
+
+#[tokio::test]
+async fn each_operation_on_one_session_is_one_statement() {
+    let _alone = alone().await;
+    let place = Place::new();
+    let store = place.store().await;
+    put(&store, &record(1)).await;
+    let ns = portal();
+    let mut change = Change::new(Version::new(2), Access::Counts);
+    change.payload = Some(Payload::new("new"));
+    change.principal = Field::Clear;
+
+    let load = statements(store.load(&ns, id(1), at(1))).await;
+    assert_eq!(load.len(), 1, "{load:#?}");
+    let touch = statements(store.touch(&ns, id(1), at(1))).await;
+    assert_eq!(touch.len(), 1, "{touch:#?}");
+    let update = statements(store.update(&ns, id(1), Version::new(1), &change, at(1))).await;
+    assert_eq!(update.len(), 3, "it and its transaction: {update:#?}");
+    let create = record(2);
+    let create = statements(store.create(&ns, &create, at(1))).await;
+    assert_eq!(create.len(), 3, "it and its transaction: {create:#?}");
+    let end = statements(store.end(&ns, id(1), EndReason::Logout, After::Queue, at(1))).await;
+    assert_eq!(end.len(), 3, "it and its transaction: {end:#?}");
+}
+
+#[tokio::test]
+async fn callers_at_once_share_a_statement() {
+    let _alone = alone().await;
+    let place = Place::new();
+    let store = place.store().await;
+    for number in 0..50 {
+        put(&store, &record(number)).await;
+    }
+    let ns = portal();
+    let loads = statements(async {
+        let loads = (0..50).map(|number| store.load(&ns, id(number), at(1)));
+        futures_util::future::try_join_all(loads).await
+    });
+    assert!(loads.await.len() < 5);
+    let touches = statements(async {
+        let touches = (0..50).map(|number| store.touch(&ns, id(number), at(1)));
+        futures_util::future::try_join_all(touches).await
+    });
+    assert!(touches.await.len() < 5);
+}
+
+#[tokio::test]
+async fn no_statement_goes_through_all_sessions_but_a_count() {
+    let _alone = alone().await;
+    let place = Place::new();
+    let store = place.store().await;
+    let statements = statements(one_life(&store)).await;
+    assert!(statements.len() > 40, "{statements:#?}");
+
+    let mut outsider = place.outsider().await;
+    for sql in &statements {
+        if sql.contains("count(*)") || !sql.contains("session") {
+            continue;
+        }
+        for part in sql.split(';').filter(|part| !part.trim().is_empty()) {
+            let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {part}")))
+                .fetch_all(&mut outsider)
+                .await
+                .expect("SQLite explains it");
+            for step in &plan {
+                let step: &str = step.get("detail");
+                assert!(!step.contains("SCAN session"), "{step}: {part}");
+                assert!(!step.contains("SCAN payload"), "{step}: {part}");
+                assert!(!step.contains("TEMP B-TREE"), "{step}: {part}");
+            }
+        }
+    }
+}
+
+/// Every operation, at least once.
+async fn one_life(store: &SqliteStore) -> tenure_store::Result<()> {
+    let ns = &portal();
+    let lease = Duration::from_mins(1);
+    let alice = Principal::new("alice")?;
+    for number in 1..=6 {
+        put(store, &record(number)).await;
+    }
+    store.load(ns, id(1), at(1)).await?;
+    store.touch(ns, id(1), at(1)).await?;
+    let mut change = Change::new(Version::new(9), Access::Counts);
+    change.payload = Some(Payload::new("new"));
+    change.principal = Field::Set(alice.clone());
+    change.leaves_at = Field::Set(at(10));
+    let _ = store
+        .update(ns, id(1), Version::new(1), &change, at(1))
+        .await?;
+    let _ = store
+        .update(ns, id(1), Version::new(1), &change, at(1))
+        .await?;
+    store
+        .end(ns, id(2), EndReason::Logout, After::Queue, at(1))
+        .await?;
+    store
+        .end(ns, id(3), EndReason::Logout, After::Discard, at(1))
+        .await?;
+    let filter = Filter::all(10);
+    store.list(ns, &filter, at(1)).await?;
+    let of_alice = Filter {
+        principal: Some(alice.clone()),
+        ..filter
+    };
+    store.list(ns, &of_alice, at(1)).await?;
+    store.inspect(ns, id(1), at(1)).await?;
+    let claimed = store.claim(ns, lease, 10, at(20)).await?;
+    let tickets: Vec<_> = claimed
+        .ended
+        .iter()
+        .map(tenure_store::Ended::ticket)
+        .collect();
+    store.renew(ns, &tickets, lease, at(20)).await?;
+    let outcomes = [(tickets[0], Outcome::Done), (tickets[1], Outcome::Release)];
+    store.settle(ns, &outcomes, at(20)).await?;
+    store
+        .resolve(ns, tickets[1].id, Resolve::Requeue, at(20))
+        .await?;
+    store
+        .resolve(ns, tickets[1].id, Resolve::Discard, at(20))
+        .await?;
+    store.touch(ns, id(4), at(30)).await?;
+    store.claim(ns, lease, 10, at(IDLE)).await?;
+    store
+        .end_principal(ns, &alice, Some(id(6)), After::Queue, at(30))
+        .await?;
+    store
+        .end_principal(ns, &alice, Some(id(6)), After::Discard, at(30))
+        .await?;
+    store.reset(ns, at(40)).await?;
+    store.purge(ns, 10, at(IDLE)).await?;
+    store.open(ns, Hooks::Expected).await?;
+    store.namespaces().await?;
+    store.describe(at(1)).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_touch_changes_no_index() {
+    let _alone = alone().await;
+    let place = Place::new();
+    let store = place.store().await;
+    put(&store, &record(1)).await;
+    let touch = statements(store.touch(&portal(), id(1), at(1))).await;
+    let [touch] = &touch[..] else {
+        panic!("one statement: {touch:#?}");
+    };
+    let program = sqlx::query(AssertSqlSafe(format!("EXPLAIN {touch}")))
+        .fetch_all(&mut place.outsider().await)
+        .await
+        .expect("SQLite explains it");
+    let opcodes: Vec<&str> = program.iter().map(|row| row.get("opcode")).collect();
+    assert!(opcodes.contains(&"Insert"), "it writes the row");
+    assert!(!opcodes.contains(&"IdxInsert"), "{opcodes:?}");
+    assert!(!opcodes.contains(&"IdxDelete"), "{opcodes:?}");
+}
+
+#[tokio::test]
+async fn a_reset_writes_as_much_for_many_sessions_as_for_few() {
+    let _alone = alone().await;
+    let place = Place::new();
+    let store = place.store().await;
+    let ns = portal();
+    let mut costs = Vec::new();
+    for sessions in [10, 1000] {
+        for number in 0..sessions {
+            put(&store, &record(sessions * 10 + number)).await;
+        }
+        costs.push(statements(store.reset(&ns, at(1))).await.len());
+    }
+    assert_eq!(costs[0], costs[1]);
+}
+
+#[tokio::test]
+async fn a_claim_of_nothing_writes_nothing() {
+    let _alone = alone().await;
+    let place = Place::new();
+    let store = place.store().await;
+    put(&store, &record(1)).await;
+    let lease = Duration::from_mins(1);
+    let idle = statements(store.claim(&portal(), lease, 10, at(1))).await;
+    let writes = ["UPDATE", "INSERT", "DELETE"];
+    for statement in &idle {
+        assert!(
+            !writes.iter().any(|verb| statement.starts_with(verb)),
+            "{statement}"
+        );
+    }
+    assert_eq!(idle.len(), 4, "{idle:#?}");
+}

@@ -1,0 +1,84 @@
+//! The commit of a request that changed nothing: the access that is owed, the token that
+//! is owed, and the attributes if they lie under an older key.
+
+use tenure_store::{Access, Change, Payload, Updated};
+
+use crate::handle::{Inner, Stage};
+use crate::{Error, Result, Token};
+
+/// One round trip at most, whether an access is owed, or sealing anew, or both.
+pub(crate) async fn access(session: &Inner) -> Result<Option<Token>> {
+    let resealed = reseal(session).await?;
+    let owes_touch = session.state().owes_touch;
+    if !resealed && owes_touch {
+        let core = &session.core;
+        let now = core.now();
+        let live = core.store.touch(&core.ns, session.id, now).await?;
+        let mut state = session.state();
+        state.owes_touch = false;
+        if !live {
+            state.stage = Stage::Over;
+            return Err(Error::Gone);
+        }
+        state.record.access(now);
+    }
+    session.owed_token()
+}
+
+/// Stores the attributes as they would be written today, and the access with them, so
+/// that a session which is only ever read moves to the new key as well. Says whether it
+/// did: whoever was faster wrote something that this request has not seen, and
+/// a request that changed nothing must not fail for that.
+async fn reseal(session: &Inner) -> Result<bool> {
+    let core = &session.core;
+    let (expected, attributes) = {
+        let mut state = session.state();
+        // Once is enough: if this fails, the next request sees to it.
+        if !std::mem::take(&mut state.owes_seal) || !state.delta.is_empty() {
+            return Ok(false);
+        }
+        (state.record.version, state.attributes.clone())
+    };
+    let now = core.now();
+    let mut change = Change::new(core.draw_version()?, session.access);
+    change.payload = Some(core.seal_as_is(session.id, &attributes)?);
+    let answer = core
+        .store
+        .update(&core.ns, session.id, expected, &change, now)
+        .await?;
+    let mut state = session.state();
+    match answer {
+        Updated::Done => {
+            // A clone may have stored more meanwhile, and know better.
+            if state.record.version == expected {
+                change.apply_to(&mut state.record, now);
+                state.record.payload = Payload::default();
+            }
+            if session.access == Access::Counts {
+                state.owes_touch = false;
+            }
+            Ok(true)
+        }
+        Updated::Changed => Ok(false),
+        Updated::Gone => {
+            state.stage = Stage::Over;
+            Err(Error::Gone)
+        }
+    }
+}
+
+impl Inner {
+    /// The token that the client does not have yet, if there is one.
+    pub(crate) fn owed_token(&self) -> Result<Option<Token>> {
+        let (owes_token, number) = {
+            let state = self.state();
+            (state.owes_token, state.carried)
+        };
+        if !owes_token {
+            return Ok(None);
+        }
+        let token = self.secret.token(&self.core, number)?;
+        self.state().owes_token = false;
+        Ok(Some(token))
+    }
+}

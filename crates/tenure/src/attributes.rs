@@ -1,0 +1,197 @@
+//! The user's named values, and the frame in which they are stored: one format byte, then
+//! bincode. The one file that knows bincode.
+//!
+//! Values stay encoded until somebody reads them: a request pays for the attributes it
+//! uses, and what did not change is written back as it came.
+
+mod limits;
+mod name;
+mod value;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bincode::config::{Config, standard};
+use bincode::de::{BorrowDecode, BorrowDecoder, Decode};
+use bincode::enc::write::SizeWriter;
+use bincode::enc::{Encode, Encoder};
+use bincode::error::{DecodeError, EncodeError};
+use bytes::{Buf, Bytes};
+
+pub use limits::Limits;
+pub use name::{AnyAttribute, Attribute, AttributeName};
+pub(crate) use value::{decode_value, encode_value};
+
+use crate::seal::OVERHEAD;
+use crate::{Error, Result};
+
+/// The format that is written.
+const FORMAT: u8 = 1;
+
+/// How many atomic updates are remembered.
+const RECENT: usize = 8;
+
+/// Named values, each still encoded, in the order of their names.
+#[derive(Clone, Default)]
+pub(crate) struct Attributes {
+    values: BTreeMap<Box<str>, Bytes>,
+    /// The versions that the latest atomic updates wrote, the oldest first: whoever lost
+    /// the store's answer finds here whether its update happened, even if others wrote
+    /// since.
+    recent: Vec<u64>,
+}
+
+impl Attributes {
+    /// Reads a frame. The values are slices of it.
+    ///
+    /// # Errors
+    /// `Unreadable` for a frame that is damaged, or of a format to come.
+    pub(crate) fn decode(mut frame: Bytes) -> Result<Self> {
+        match frame.try_get_u8() {
+            // A format that is no longer written keeps its arm here: sessions outlive
+            // releases.
+            Ok(FORMAT) => Self::decode_body(frame),
+            Ok(newer) if newer > FORMAT => Err(Error::Unreadable("a newer version wrote them")),
+            _ => Err(DAMAGED),
+        }
+    }
+
+    fn decode_body(body: Bytes) -> Result<Self> {
+        let bytes = body.clone();
+        match bincode::borrow_decode_from_slice_with_context(&bytes, config(), body) {
+            Ok((attributes, length)) if length == bytes.len() => Ok(attributes),
+            _ => Err(DAMAGED),
+        }
+    }
+
+    /// The frame, with room to be sealed in place.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut frame = Vec::with_capacity(1 + encoded_len(self) + OVERHEAD);
+        frame.push(FORMAT);
+        bincode::encode_into_std_write(self, &mut frame, config())
+            .expect("a vector takes any number of bytes");
+        frame
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Bytes> {
+        self.values.get(name)
+    }
+
+    /// Any value is taken: whoever has limits has [checked](Limits::check_set) them.
+    pub(crate) fn set(&mut self, name: &str, value: Bytes) {
+        self.values.insert(name.into(), value);
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) -> Option<Bytes> {
+        self.values.remove(name)
+    }
+
+    /// Removes all values. Which updates happened is still known.
+    pub(crate) fn clear(&mut self) {
+        self.values.clear();
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(|name| &**name)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Remembers that the write of this version holds an atomic update.
+    pub(crate) fn note_update(&mut self, version: u64) {
+        if self.recent.len() == RECENT {
+            self.recent.remove(0);
+        }
+        self.recent.push(version);
+    }
+
+    /// Whether the write of this version is one of the latest updates.
+    pub(crate) fn was_updated_by(&self, version: u64) -> bool {
+        self.recent.contains(&version)
+    }
+
+    /// How many bytes a store gets for them at most: the frame, with room for all the
+    /// updates it may come to remember, sealed.
+    fn stored_len(&self) -> usize {
+        let room = (RECENT - self.recent.len()) * size_of::<u64>();
+        1 + encoded_len(self) + room + OVERHEAD
+    }
+}
+
+impl fmt::Debug for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Attributes({})", self.values.len())
+    }
+}
+
+const DAMAGED: Error = Error::Unreadable("they are damaged");
+
+/// Every length is counted as eight bytes against bincode's limit, though short ones take
+/// one: far above the largest payload, this never refuses what was written.
+fn config() -> impl Config {
+    standard().with_limit::<{ 16 * Limits::MAX_PAYLOAD }>()
+}
+
+fn encoded_len(value: impl Encode) -> usize {
+    let mut size = SizeWriter::default();
+    bincode::encode_into_writer(value, &mut size, config()).expect("counting cannot fail");
+    size.bytes_written
+}
+
+/// How many bytes one value takes in a frame.
+fn entry_len(name: &str, value: &Bytes) -> usize {
+    encoded_len((name, &value[..]))
+}
+
+impl Encode for Attributes {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.values.len().encode(encoder)?;
+        for (name, value) in &self.values {
+            (&**name, &value[..]).encode(encoder)?;
+        }
+        self.recent.len().encode(encoder)?;
+        for version in &self.recent {
+            // Versions are random: the form of a number that is short for small ones
+            // would only lengthen them.
+            version.to_le_bytes().encode(encoder)?;
+        }
+        Ok(())
+    }
+}
+
+impl<'de> BorrowDecode<'de, Bytes> for Attributes {
+    /// The context is what is being decoded. Nothing is allocated on the word
+    /// of a length: each is believed only as far as there are bytes.
+    fn borrow_decode<D: BorrowDecoder<'de, Context = Bytes>>(
+        decoder: &mut D,
+    ) -> Result<Self, DecodeError> {
+        let mut attributes = Self::default();
+        for _ in 0..usize::decode(decoder)? {
+            let (name, value) = <(&str, &[u8])>::borrow_decode(decoder)?;
+            let last = attributes.values.last_key_value();
+            if last.is_some_and(|(last, _)| **last >= *name) {
+                return Err(DecodeError::Other("names are in order, and each is once"));
+            }
+            let value = decoder.context().slice_ref(value);
+            attributes.values.insert(name.into(), value);
+        }
+        let recent = usize::decode(decoder)?;
+        if recent > RECENT {
+            return Err(DecodeError::Other("too many updates are remembered"));
+        }
+        for _ in 0..recent {
+            let version = <[u8; 8]>::decode(decoder)?;
+            attributes.recent.push(u64::from_le_bytes(version));
+        }
+        Ok(attributes)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! What all handles of one `Sessions` share.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tenure_store::{
+    After, EndReason, Namespace, Payload, Record, SessionId, SessionStore, Timestamp, Version,
+};
+use tokio_util::task::TaskTracker;
+
+use crate::attributes::Attributes;
+use crate::hook::AnyEndHook;
+use crate::keys::Keys;
+use crate::policy::Policy;
+use crate::queue::Queues;
+use crate::runner;
+use crate::{BoxError, Clock, Randomness, Result, Session};
+
+/// A start hook behind a pointer.
+pub(crate) type StartHook =
+    Box<dyn Fn(&Session) -> std::result::Result<(), BoxError> + Send + Sync>;
+
+/// What this process does about end hooks.
+pub(crate) enum EndHooks {
+    /// It runs one.
+    Run(Arc<dyn AnyEndHook>),
+    /// It has none, and was not told that none are wanted.
+    Unstated,
+    /// It was told that none are wanted.
+    None,
+}
+
+pub(crate) struct Core {
+    pub(crate) store: Arc<dyn SessionStore>,
+    pub(crate) ns: Namespace,
+    pub(crate) keys: Keys,
+    pub(crate) policy: Policy,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Randomness>,
+    pub(crate) start_hooks: Vec<StartHook>,
+    pub(crate) end_hooks: EndHooks,
+    pub(crate) queues: Arc<Queues>,
+    /// End hooks of sessions that this node ended itself.
+    pub(crate) running: TaskTracker,
+}
+
+impl Core {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn draw(&self) -> Result<u64> {
+        let mut bytes = [0; 8];
+        self.random.fill(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    pub(crate) fn draw_version(&self) -> Result<Version> {
+        self.draw().map(Version::new)
+    }
+
+    pub(crate) fn seal(&self, id: SessionId, attributes: &Attributes) -> Result<Payload> {
+        self.policy.limits.check_all(attributes)?;
+        self.seal_as_is(id, attributes)
+    }
+
+    /// Seals what has been stored before, whatever the limits are by now.
+    pub(crate) fn seal_as_is(&self, id: SessionId, attributes: &Attributes) -> Result<Payload> {
+        let (keys, frame) = (self.keys.current(), attributes.encode());
+        keys.seal_payload(id, frame, self.random.as_ref())
+    }
+
+    /// Takes the payload out of a record and reads it.
+    pub(crate) fn open(&self, record: &mut Record) -> Result<Attributes> {
+        let payload = std::mem::take(&mut record.payload);
+        let keys = self.keys.current();
+        let frame: Bytes = keys.open_payload(record.id, payload, self.now())?;
+        Attributes::decode(frame)
+    }
+
+    /// Ends a live session, and sees to it that its end hook runs: here and now if this
+    /// process has one, else through whoever has. Says whether there was one to end.
+    pub(crate) async fn end(self: &Arc<Self>, id: SessionId, reason: EndReason) -> Result<bool> {
+        let after = match self.end_hooks {
+            EndHooks::Run(_) => After::Hold(self.policy.hooks.lease),
+            // What this process does not know about hooks must not lose another's.
+            EndHooks::Unstated | EndHooks::None => After::Queue,
+        };
+        let ended = self
+            .store
+            .end(&self.ns, id, reason, after, self.now())
+            .await?;
+        let Some(ended) = ended else {
+            return Ok(false);
+        };
+        if let EndHooks::Run(hook) = &self.end_hooks {
+            let batch = runner::Batch::new(Arc::clone(self), Arc::clone(hook), vec![ended]);
+            self.running.spawn(batch.run(1));
+        }
+        Ok(true)
+    }
+}

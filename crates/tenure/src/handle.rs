@@ -1,0 +1,98 @@
+//! The state that all clones of one session's handle share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tenure_store::{Access, Record, SessionId};
+
+use crate::attributes::Attributes;
+use crate::commit::Unacknowledged;
+use crate::core::Core;
+use crate::delta::Delta;
+use crate::secret::Secret;
+
+pub(crate) struct Inner {
+    pub(crate) core: Arc<Core>,
+    pub(crate) secret: Secret,
+    pub(crate) id: SessionId,
+    pub(crate) access: Access,
+    pub(crate) state: Mutex<State>,
+}
+
+/// Where a handle's session stands, as far as the handle knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Started, and in no store.
+    New,
+    /// In the store.
+    Stored,
+    /// Ended: nothing will be written again.
+    Over,
+}
+
+pub(crate) struct State {
+    pub(crate) stage: Stage,
+    /// As last loaded or written, without its payload.
+    pub(crate) record: Record,
+    /// As this request sees them: the changes included.
+    pub(crate) attributes: Attributes,
+    pub(crate) delta: Delta,
+    /// The rotation number of the token that the client holds.
+    pub(crate) carried: u32,
+    pub(crate) owes_touch: bool,
+    /// The client's token is under an accepted key, not the primary one.
+    pub(crate) owes_token: bool,
+    /// The stored payload is not in the form in which it would be written today.
+    pub(crate) owes_seal: bool,
+    pub(crate) unacknowledged: Unacknowledged,
+    /// A commit of this handle is under way.
+    pub(crate) in_flight: bool,
+}
+
+impl State {
+    pub(crate) fn new(record: Record) -> Self {
+        Self {
+            stage: Stage::New,
+            record,
+            attributes: Attributes::default(),
+            delta: Delta::default(),
+            carried: 0,
+            owes_touch: false,
+            owes_token: false,
+            owes_seal: false,
+            unacknowledged: Unacknowledged::default(),
+            in_flight: false,
+        }
+    }
+
+    /// What a start hook sets is part of the first write, but is no reason for one: else
+    /// every crawler is stored.
+    pub(crate) fn absorb(&mut self) {
+        let delta = std::mem::take(&mut self.delta);
+        delta.apply_to_record(&mut self.record);
+    }
+}
+
+impl Inner {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Inner {
+    /// A request that used the session and never committed was an access all the same.
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if !state.owes_touch || state.stage != Stage::Stored {
+            return;
+        }
+        let (core, id) = (Arc::clone(&self.core), self.id);
+        let touch = async move {
+            if let Err(error) = core.store.touch(&core.ns, id, core.now()).await {
+                tracing::debug!(session = %id, %error, "an access could not be written");
+            }
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(touch);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Writers of one session inside one process take turns: the store's compare-and-set
+//! decides between processes, but inside one it is cheaper to wait than to fight.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tenure_store::SessionId;
+use tokio::sync::OwnedMutexGuard;
+
+/// Enough that sessions which have nothing to do with each other seldom meet.
+const SHARDS: usize = 16;
+
+type Locks = HashMap<SessionId, Arc<tokio::sync::Mutex<()>>>;
+
+/// The queues of all sessions that are being written now.
+pub(crate) struct Queues {
+    shards: [Mutex<Locks>; SHARDS],
+    hasher: RandomState,
+}
+
+impl Default for Queues {
+    fn default() -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+        }
+    }
+}
+
+impl Queues {
+    /// Waits for this session's turn. It is over when the answer is dropped.
+    pub(crate) async fn turn(self: &Arc<Self>, id: SessionId) -> Turn {
+        // Made before the wait, so that a caller who gives up waiting cleans up as well.
+        let mut turn = Turn {
+            guard: None,
+            queues: Arc::clone(self),
+            id,
+        };
+        let lock = self.with(id, |locks| Arc::clone(locks.entry(id).or_default()));
+        turn.guard = Some(lock.lock_owned().await);
+        turn
+    }
+
+    fn with<T>(&self, id: SessionId, f: impl FnOnce(&mut Locks) -> T) -> T {
+        let hash = self.hasher.hash_one(id);
+        let shard = &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)];
+        f(&mut shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The right to write one session, inside this process.
+pub(crate) struct Turn {
+    guard: Option<OwnedMutexGuard<()>>,
+    queues: Arc<Queues>,
+    id: SessionId,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.guard = None;
+        self.queues.with(self.id, |locks| {
+            // Only the map still knows of it: nobody waits, so the queue can go.
+            if locks
+                .get(&self.id)
+                .is_some_and(|lock| Arc::strong_count(lock) == 1)
+            {
+                locks.remove(&self.id);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn writers_of_one_session_take_turns_and_leave_nothing_behind() {
+        let queues = Arc::new(Queues::default());
+        let id = SessionId::from_digest([1; 16]);
+        let first = queues.turn(id).await;
+        let second = tokio::spawn({
+            let queues = Arc::clone(&queues);
+            async move { drop(queues.turn(id).await) }
+        });
+        let other = SessionId::from_digest([2; 16]);
+        drop(queues.turn(other).await);
+        assert!(!second.is_finished(), "the first still has its turn");
+        drop(first);
+        second.await.expect("no panic");
+        let left: usize = queues.shards.iter().map(|s| s.lock().unwrap().len()).sum();
+        assert_eq!(left, 0);
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_gives_up_waiting_leaves_nothing_behind() {
+        let queues = Arc::new(Queues::default());
+        let id = SessionId::from_digest([1; 16]);
+        let first = queues.turn(id).await;
+        {
+            let mut waiting = Box::pin(queues.turn(id));
+            assert!(futures_util::poll!(&mut waiting).is_pending());
+        }
+        drop(first);
+        let left: usize = queues.shards.iter().map(|s| s.lock().unwrap().len()).sum();
+        assert_eq!(left, 0);
+    }
+}

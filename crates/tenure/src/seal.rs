@@ -1,0 +1,163 @@
+//! The one sealed form, of tokens and of payloads:
+//! `version 1 | key id 3 | nonce 12 | ciphertext | tag 16`, under AES-256-GCM-SIV.
+//!
+//! The nonce is random. Should one ever repeat under a key, this cipher (RFC 8452) gives
+//! away no more than whether two texts were the same.
+
+use aes::Aes256;
+use aes_gcm_siv::aead::KeyInit;
+use aes_gcm_siv::{AeadInOut, AesGcmSiv};
+use tenure_store::Namespace;
+
+use crate::{Randomness, Result};
+
+/// Which of a ring's keys sealed it. Computed from the key, so that no two nodes can
+/// disagree.
+pub(crate) type KeyId = [u8; 3];
+
+/// What a key is for. Each purpose has a key of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose {
+    Token,
+    Payload,
+}
+
+impl Purpose {
+    pub(crate) fn label(self) -> &'static [u8] {
+        match self {
+            Purpose::Token => b"tenure/v1/token",
+            Purpose::Payload => b"tenure/v1/payload",
+        }
+    }
+}
+
+/// The version byte. A higher one may bring another cipher, with keys of its own as the
+/// labels count versions too.
+pub(crate) const VERSION: u8 = 1;
+
+/// The version byte of a payload in the clear.
+pub(crate) const PLAIN: u8 = 0;
+
+const HEADER: usize = 4;
+const NONCE: usize = 12;
+const TAG: usize = 16;
+
+/// What comes before the ciphertext.
+pub(crate) const FRONT: usize = HEADER + NONCE;
+
+/// By how much sealing lengthens a text.
+pub(crate) const OVERHEAD: usize = FRONT + TAG;
+
+/// One key, for one purpose in one namespace. Its key schedule is wiped when dropped.
+pub(crate) struct SealingKey {
+    cipher: AesGcmSiv<Aes256>,
+    header: [u8; HEADER],
+    /// Label, header, kind of namespace, length-prefixed application: what is bound to
+    /// every text, so that those of another namespace are noise.
+    context: Vec<u8>,
+}
+
+impl SealingKey {
+    pub(crate) fn new(purpose: Purpose, key: &[u8; 32], id: KeyId, ns: &Namespace) -> Self {
+        let header = [VERSION, id[0], id[1], id[2]];
+        let application = ns.application().as_bytes();
+        let context = [
+            purpose.label(),
+            &header,
+            &[ns.kind().code()],
+            &length_prefix(application),
+            application,
+        ];
+        Self {
+            cipher: AesGcmSiv::new(key.into()),
+            header,
+            context: context.concat(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> KeyId {
+        let [_, id @ ..] = self.header;
+        id
+    }
+
+    /// Turns a text into its sealed form, in place: nothing moves to another allocation
+    /// if there is room for [`OVERHEAD`] more bytes. It opens only where the same bytes
+    /// are given as `bound_to`.
+    pub(crate) fn seal(
+        &self,
+        text: &mut Vec<u8>,
+        bound_to: &[u8],
+        random: &dyn Randomness,
+    ) -> Result<()> {
+        let length = text.len();
+        text.reserve_exact(OVERHEAD);
+        text.resize(length + OVERHEAD, 0);
+        text.copy_within(..length, FRONT);
+        let parts = Parts::of(text).expect("it was just made long enough");
+        *parts.header = self.header;
+        random.fill(parts.nonce)?;
+        let tag = self
+            .cipher
+            .encrypt_inout_detached(
+                &(*parts.nonce).into(),
+                &self.bound(bound_to),
+                parts.body.into(),
+            )
+            .expect("a text is far below the cipher's limit of 64 GiB");
+        parts.tag.copy_from_slice(&tag);
+        Ok(())
+    }
+
+    /// The text of a sealed form, decrypted where it lies, after [`FRONT`] bytes. `None`
+    /// if anything about it is wrong; the bytes are then as they were.
+    pub(crate) fn open<'a>(&self, sealed: &'a mut [u8], bound_to: &[u8]) -> Option<&'a mut [u8]> {
+        let parts = Parts::of(sealed)?;
+        self.cipher
+            .decrypt_inout_detached(
+                &(*parts.nonce).into(),
+                &self.bound(bound_to),
+                (&mut *parts.body).into(),
+                &(*parts.tag).into(),
+            )
+            .ok()?;
+        Some(parts.body)
+    }
+
+    fn bound(&self, bound_to: &[u8]) -> Vec<u8> {
+        [&self.context, bound_to].concat()
+    }
+}
+
+/// The version and key id that a sealed form claims; `None` if it is too short to be one.
+pub(crate) fn header(sealed: &[u8]) -> Option<(u8, KeyId)> {
+    match *sealed {
+        [version, a, b, c, ..] if sealed.len() >= OVERHEAD => Some((version, [a, b, c])),
+        _ => None,
+    }
+}
+
+/// Before a name that others follow, so that no two lists of names read the same.
+pub(crate) fn length_prefix(application: &[u8]) -> [u8; 1] {
+    [u8::try_from(application.len()).expect("an application's name has at most 64 bytes")]
+}
+
+struct Parts<'a> {
+    header: &'a mut [u8; HEADER],
+    nonce: &'a mut [u8; NONCE],
+    body: &'a mut [u8],
+    tag: &'a mut [u8; TAG],
+}
+
+impl<'a> Parts<'a> {
+    fn of(sealed: &'a mut [u8]) -> Option<Self> {
+        let (header, rest) = sealed.split_first_chunk_mut()?;
+        let (nonce, rest) = rest.split_first_chunk_mut()?;
+        let (body, tag) = rest.split_last_chunk_mut()?;
+        Some(Self {
+            header,
+            nonce,
+            body,
+            tag,
+        })
+    }
+}

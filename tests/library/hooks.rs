@@ -1,0 +1,433 @@
+//! Every end has its hook.
+
+use std::time::Duration;
+
+use tenure::{EndReason, EndedSession, Error, Sessions};
+use tenure_store::{
+    Access, Change, EndReason as Reason, Payload, SessionStore as _, Status, Updated, Version,
+};
+use tenure_store::{After, Filter};
+
+use crate::support::hooks::{Mood, Notebook};
+use crate::support::world::{IDLE, MINUTE, World, resumed, stored};
+
+async fn with_hook(world: &World) -> (Sessions, Notebook) {
+    let notes = Notebook::default();
+    let sessions = world
+        .builder()
+        .on_end(notes.clone())
+        .build()
+        .await
+        .expect("good settings");
+    (sessions, notes)
+}
+
+pub(crate) async fn an_explicit_end_runs_its_hook_at_once_and_once(world: World) {
+    let (sessions, notes) = with_hook(&world).await;
+    let (session, _) = stored(&sessions).await;
+    assert!(session.end().await.expect("ends"));
+    let reaper = sessions.reaper().expect("there is a hook");
+    reaper.run_once().await.expect("answers");
+    sessions.shutdown().await;
+    reaper.run_once().await.expect("answers");
+    let calls = notes.calls();
+    assert_eq!(calls.len(), 1, "once, with a reaper looking on");
+    assert_eq!(calls[0].id(), session.id());
+    assert_eq!(calls[0].reason(), EndReason::Logout);
+    assert_eq!(calls[0].attempt(), 1);
+    let left = world
+        .store
+        .list(sessions.namespace(), &Filter::all(10), world.now())
+        .await;
+    assert!(left.expect("answers").entries.is_empty(), "nothing is kept");
+}
+
+pub(crate) async fn a_session_that_ran_out_gets_its_hook_from_the_reaper(world: World) {
+    let (sessions, notes) = with_hook(&world).await;
+    let (session, token) = stored(&sessions).await;
+    let ended_at = world.now().plus(IDLE);
+    world.clock.advance(IDLE * 50);
+    assert!(sessions.resume(&token).await.expect("answers").is_none());
+    assert!(
+        notes.calls().is_empty(),
+        "being found absent changes nothing"
+    );
+    let reaped = sessions
+        .reaper()
+        .expect("a hook")
+        .run_once()
+        .await
+        .expect("answers");
+    assert_eq!(reaped.succeeded, 1);
+    let call = notes.calls().pop().expect("one call");
+    assert_eq!(
+        (call.id(), call.reason()),
+        (session.id(), EndReason::IdleTimeout)
+    );
+    assert_eq!(
+        call.ended_at(),
+        ended_at,
+        "when it ran out, not when it was found"
+    );
+}
+
+pub(crate) async fn the_hook_gets_the_whole_last_state(world: World) {
+    let (sessions, notes) = with_hook(&world).await;
+    let (session, _) = stored(&sessions).await;
+    session.log_in("alice").expect("a good name");
+    session.set("cart", &vec![1, 2, 3]).expect("fits");
+    session.commit().await.expect("commits");
+    session.set("never committed", &1).expect("buffered");
+    world.clock.advance(MINUTE);
+    session.end().await.expect("ends");
+    sessions.shutdown().await;
+    let call: EndedSession = notes.calls().pop().expect("one call");
+    assert_eq!(call.application(), "portal");
+    assert_eq!(call.principal().expect("alice").as_str(), "alice");
+    assert_eq!(
+        call.get::<Vec<u32>>("cart").expect("numbers"),
+        Some(vec![1, 2, 3])
+    );
+    assert_eq!(call.names(), ["cart", "theme"]);
+    assert_eq!(call.created(), session.created());
+    assert_eq!(call.ended_at(), world.now());
+    assert_eq!(call.accesses(), 2);
+    assert_eq!(
+        call.idempotency_key(),
+        format!("portal/sessions/{}", session.id())
+    );
+}
+
+pub(crate) async fn a_hook_that_fails_is_tried_again_and_then_set_aside(world: World) {
+    let notes = Notebook::default();
+    let builder = world.builder().on_end(notes.clone()).hook_attempts(3);
+    let sessions = builder.build().await.expect("good settings");
+    notes.be(Mood::Fail);
+    let (session, _) = stored(&sessions).await;
+    session.end().await.expect("ends all the same");
+    sessions.shutdown().await;
+    let reaper = sessions.reaper().expect("a hook");
+    assert_eq!(
+        reaper.run_once().await.expect("answers").failed,
+        0,
+        "not before its back-off"
+    );
+    world.clock.advance(MINUTE);
+    assert_eq!(reaper.run_once().await.expect("answers").failed, 1);
+    world.clock.advance(MINUTE);
+    assert_eq!(reaper.run_once().await.expect("answers").dead, 1);
+    world.clock.advance(MINUTE * 600);
+    reaper.run_once().await.expect("answers");
+    let attempts: Vec<u32> = notes.calls().iter().map(EndedSession::attempt).collect();
+    assert_eq!(attempts, [1, 2, 3], "three attempts, then none");
+    let entry = world
+        .store
+        .inspect(sessions.namespace(), session.id(), world.now())
+        .await;
+    let entry = entry.expect("answers").expect("kept as a dead letter");
+    assert_eq!(entry.status(world.now()), Status::Dead);
+    let tenure_store::State::Ended(tombstone) = entry.state else {
+        panic!("a dead letter has a tombstone");
+    };
+    let why = tombstone.last_failure.expect("it says why");
+    assert_eq!(why.as_str(), "the mail server is away");
+}
+
+pub(crate) async fn a_hook_that_panics_is_a_failed_hook(world: World) {
+    let (sessions, notes) = with_hook(&world).await;
+    notes.be(Mood::Panic);
+    let (session, token) = stored(&sessions).await;
+    session.end().await.expect("ends all the same");
+    sessions.shutdown().await;
+    assert!(sessions.resume(&token).await.expect("answers").is_none());
+    notes.be(Mood::Succeed);
+    world.clock.advance(MINUTE);
+    let reaped = sessions
+        .reaper()
+        .expect("a hook")
+        .run_once()
+        .await
+        .expect("answers");
+    assert_eq!(reaped.succeeded, 1);
+    assert_eq!(notes.calls().last().map(EndedSession::attempt), Some(2));
+}
+
+pub(crate) async fn a_hook_that_hangs_does_not_hold_up_the_others(world: World) {
+    let notes = Notebook::default();
+    let seen = notes.clone();
+    let sessions = world
+        .builder()
+        .hook_time_limit(Duration::from_secs(2))
+        .on_end(move |session: EndedSession| {
+            let seen = seen.clone();
+            async move {
+                let hangs = session.get::<bool>("hangs")?.is_some();
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                tenure::EndHook::ended(&seen, session).await
+            }
+        })
+        .build()
+        .await
+        .expect("good settings");
+    for n in 0..20 {
+        let session = sessions.start().expect("starts");
+        session.set("n", &n).expect("fits");
+        if n == 0 {
+            session.set("hangs", &true).expect("fits");
+        }
+        session.commit().await.expect("commits");
+    }
+    world.clock.advance(IDLE);
+    let reaped = sessions
+        .reaper()
+        .expect("a hook")
+        .run_once()
+        .await
+        .expect("answers");
+    assert_eq!((reaped.succeeded, reaped.failed), (19, 1));
+    assert_eq!(notes.calls().len(), 19);
+}
+
+pub(crate) async fn a_hook_cannot_bring_its_session_back(world: World) {
+    let store = std::sync::Arc::clone(&world.store);
+    let clock = std::sync::Arc::clone(&world.clock);
+    let sessions = world
+        .builder()
+        .on_end(move |session: EndedSession| {
+            let (store, clock) = (std::sync::Arc::clone(&store), std::sync::Arc::clone(&clock));
+            async move {
+                let ns = tenure::Namespace::sessions("portal")?;
+                let now = tenure::Clock::now(clock.as_ref());
+                let id = session.id();
+                assert!(
+                    !store.touch(&ns, id, now).await?,
+                    "touched an ended session"
+                );
+                let change = Change::new(Version::new(1), Access::Counts);
+                let updated = store.update(&ns, id, Version::new(0), &change, now).await?;
+                assert_eq!(updated, Updated::Gone);
+                let again = store
+                    .end(&ns, id, Reason::Logout, After::Queue, now)
+                    .await?;
+                assert!(again.is_none(), "ended an ended session");
+                Ok::<_, tenure::BoxError>(())
+            }
+        })
+        .build()
+        .await
+        .expect("good settings");
+    let (session, token) = stored(&sessions).await;
+    session.end().await.expect("ends");
+    sessions.shutdown().await;
+    assert!(sessions.resume(&token).await.expect("answers").is_none());
+    let counts = world.counts().await;
+    assert_eq!(
+        (counts.live, counts.waiting, counts.dead),
+        (0, 0, 0),
+        "its hook succeeded"
+    );
+}
+
+pub(crate) async fn unreadable_attributes_still_reach_the_hook(world: World) {
+    let (sessions, notes) = with_hook(&world).await;
+    let (damaged, token) = stored(&sessions).await;
+    let (_, healthy) = stored(&sessions).await;
+    let ns = sessions.namespace();
+    let record = world
+        .store
+        .load(ns, damaged.id(), world.now())
+        .await
+        .expect("answers");
+    let mut change = Change::new(Version::new(1), Access::Passive);
+    change.payload = Some(Payload::new(vec![0xff; 40]));
+    let expected = record.expect("live").version;
+    let updated = world
+        .store
+        .update(ns, damaged.id(), expected, &change, world.now())
+        .await;
+    assert_eq!(updated.expect("answers"), Updated::Done);
+    assert!(matches!(
+        sessions.resume(&token).await,
+        Err(Error::Unreadable(_))
+    ));
+    resumed(&sessions, &healthy).await;
+    sessions.reset().await.expect("resets");
+    let reaped = sessions
+        .reaper()
+        .expect("a hook")
+        .run_once()
+        .await
+        .expect("answers");
+    assert_eq!(reaped.succeeded, 2, "its neighbour is unharmed");
+    let calls = notes.calls();
+    let call = calls
+        .iter()
+        .find(|call| call.id() == damaged.id())
+        .expect("it was told");
+    assert!(matches!(
+        call.get::<String>("theme"),
+        Err(Error::Unreadable(_))
+    ));
+    assert_eq!(call.reason(), EndReason::ApplicationReset);
+}
+
+pub(crate) async fn an_explicit_end_whose_node_dies_is_found_by_a_reaper(world: World) {
+    let (sessions, notes) = with_hook(&world).await;
+    let (session, _) = stored(&sessions).await;
+    // A node that ended it, and died before its hook ran.
+    let lease = After::Hold(Duration::from_secs(90));
+    let ns = sessions.namespace();
+    let ended = world
+        .store
+        .end(ns, session.id(), Reason::Logout, lease, world.now())
+        .await;
+    assert!(ended.expect("answers").is_some());
+    let reaper = sessions.reaper().expect("a hook");
+    reaper.run_once().await.expect("answers");
+    assert!(
+        notes.calls().is_empty(),
+        "the lease of the other node still runs"
+    );
+    world.clock.advance(Duration::from_secs(90));
+    reaper.run_once().await.expect("answers");
+    assert_eq!(notes.calls().pop().map(|call| call.attempt()), Some(2));
+}
+
+pub(crate) async fn many_reapers_run_each_hook_once(world: World) {
+    const SESSIONS: usize = 1_000;
+    let (sessions, notes) = with_hook(&world).await;
+    for _ in 0..SESSIONS {
+        stored(&sessions).await;
+    }
+    sessions.reset().await.expect("resets");
+    let mut reapers = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let reaper = sessions.reaper().expect("a hook").batch(37);
+        reapers.spawn(async move { reaper.run_once().await });
+    }
+    let mut succeeded = 0;
+    while let Some(reaped) = reapers.join_next().await {
+        succeeded += reaped.expect("no panic").expect("answers").succeeded;
+    }
+    assert_eq!(succeeded, SESSIONS as u64);
+    let by_session = notes.by_session();
+    assert_eq!(by_session.len(), SESSIONS);
+    assert!(by_session.values().all(|calls| *calls == 1), "each once");
+    let counts = world.counts().await;
+    assert_eq!(
+        (counts.over, counts.waiting, counts.held),
+        (0, 0, 0),
+        "drained"
+    );
+}
+
+pub(crate) async fn a_reaper_without_a_hook_needs_to_be_asked_for(world: World) {
+    let unstated = world.sessions().await;
+    assert!(matches!(unstated.reaper(), Err(Error::Policy(_))));
+    let sessions = world
+        .builder()
+        .no_end_hook()
+        .build()
+        .await
+        .expect("good settings");
+    let (session, _) = stored(&sessions).await;
+    stored(&sessions).await;
+    session.end().await.expect("ends");
+    world.clock.advance(IDLE);
+    let reaped = sessions
+        .reaper()
+        .expect("asked for")
+        .run_once()
+        .await
+        .expect("answers");
+    assert_eq!(reaped.purged, 2);
+}
+
+pub(crate) async fn a_reaper_without_hooks_cannot_take_anothers(world: World) {
+    let (with, notes) = with_hook(&world).await;
+    let without = world
+        .builder()
+        .no_end_hook()
+        .build()
+        .await
+        .expect("good settings");
+    stored(&with).await;
+    let (session, _) = stored(&without).await;
+    session.end().await.expect("ends");
+    world.clock.advance(IDLE);
+    let refused = without.reaper().expect("asked for").run_once().await;
+    assert!(matches!(&refused, Err(Error::Store(_))), "{refused:?}");
+    let reaped = with
+        .reaper()
+        .expect("a hook")
+        .run_once()
+        .await
+        .expect("answers");
+    assert_eq!(
+        reaped.succeeded, 2,
+        "one ran out, one was ended by a node without hooks"
+    );
+    assert_eq!(notes.calls().len(), 2);
+}
+
+pub(crate) async fn a_reaper_that_is_shut_down_gives_back_what_it_has_not_begun(world: World) {
+    let (begun, mut is_begun) = tokio::sync::mpsc::channel(8);
+    let (go_on, wait) = tokio::sync::watch::channel(false);
+    let sessions = world
+        .builder()
+        .on_end(move |_: EndedSession| {
+            let (begun, mut wait) = (begun.clone(), wait.clone());
+            async move {
+                begun.send(()).await?;
+                wait.wait_for(|go_on| *go_on).await?;
+                Ok::<_, tenure::BoxError>(())
+            }
+        })
+        .build()
+        .await
+        .expect("good settings");
+    for _ in 0..10 {
+        stored(&sessions).await;
+    }
+    sessions.reset().await.expect("resets");
+    let reaper = sessions.reaper().expect("a hook");
+    let reaper = reaper
+        .concurrency(2)
+        .pause(Duration::from_millis(1))
+        .spawn();
+    is_begun.recv().await.expect("the first hook begins");
+    is_begun.recv().await.expect("the second hook begins");
+    let mut stopping = Box::pin(reaper.shutdown());
+    assert!(
+        futures_util::poll!(&mut stopping).is_pending(),
+        "two hooks are under way"
+    );
+    go_on.send(true).expect("hooks are waiting");
+    stopping.await;
+    let counts = world.counts().await;
+    assert_eq!(counts.held, 0, "nothing is left in its hands");
+    assert_eq!(
+        counts.over + counts.waiting,
+        8,
+        "two were finished, eight given back"
+    );
+}
+
+pub(crate) async fn a_reaper_survives_an_outage(world: World) {
+    let (sessions, notes) = with_hook(&world).await;
+    let (session, _) = stored(&sessions).await;
+    world.clock.advance(IDLE);
+    world.store.fail_next(3);
+    let reaper = sessions
+        .reaper()
+        .expect("a hook")
+        .pause(Duration::from_millis(1))
+        .spawn();
+    while notes.calls().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    reaper.shutdown().await;
+    assert_eq!(notes.calls()[0].id(), session.id());
+}

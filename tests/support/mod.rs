@@ -1,0 +1,7 @@
+//! What the tests of more than one crate share.
+
+pub(crate) mod canary;
+pub(crate) mod hooks;
+pub(crate) mod keys;
+pub(crate) mod watched;
+pub(crate) mod world;

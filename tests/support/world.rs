@@ -1,0 +1,106 @@
+//! One empty store of some backend, a clock that stands still, and a key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tenure::{Clock, KeyRing, ManualClock, Session, Sessions, SessionsBuilder, Timestamp, Token};
+use tenure_store::{Counts, Namespace, SessionStore};
+
+use super::keys::ring;
+use super::watched::Watched;
+
+pub(crate) struct World {
+    pub(crate) store: Arc<Watched>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) keys: KeyRing,
+    url: String,
+    /// Gone with the world.
+    folder: TempDir,
+}
+
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
+pub(crate) const IDLE: Duration = Duration::from_mins(20);
+
+impl World {
+    pub(crate) async fn on(backend: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let url = match backend {
+            "sqlite" => format!("sqlite:{}", folder.path().join("sessions.db").display()),
+            other => format!("{other}:"),
+        };
+        Self {
+            store: open(&url).await,
+            url,
+            clock: Arc::new(ManualClock::default()),
+            keys: ring("2026-11", 7),
+            folder,
+        }
+    }
+
+    /// Closes the store, and opens it as a process that is started later would. One that
+    /// lives in memory would be gone with its process, so it stays.
+    pub(crate) async fn reopen(&mut self) {
+        if self.url != "memory:" {
+            self.store.close().await.expect("the store closes");
+            self.store = open(&self.url).await;
+        }
+    }
+
+    pub(crate) fn builder(&self) -> SessionsBuilder {
+        self.builder_of("portal")
+    }
+
+    pub(crate) fn builder_of(&self, application: &str) -> SessionsBuilder {
+        let store: Arc<dyn SessionStore> = Arc::clone(&self.store) as _;
+        Sessions::builder(store, self.keys.clone(), application)
+            .idle_timeout(IDLE)
+            .clock(Arc::clone(&self.clock) as _)
+    }
+
+    pub(crate) async fn sessions(&self) -> Sessions {
+        self.builder().build().await.expect("the settings are good")
+    }
+
+    /// All that the backend has written to files.
+    pub(crate) fn files(&self) -> Vec<u8> {
+        let folder = std::fs::read_dir(self.folder.path()).expect("a folder");
+        folder
+            .flat_map(|file| std::fs::read(file.expect("a file").path()).expect("readable"))
+            .collect()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) async fn counts(&self) -> Counts {
+        let portal = Namespace::sessions("portal").expect("a good name");
+        self.store.count(&portal, self.now()).await.expect("counts")
+    }
+}
+
+async fn open(url: &str) -> Arc<Watched> {
+    let store = tenure_connect::connect(url).await.expect("the store opens");
+    Arc::new(Watched::new(store))
+}
+
+/// A stored session with one attribute, and its token.
+pub(crate) async fn stored(sessions: &Sessions) -> (Session, Token) {
+    let session = sessions.start().expect("starts");
+    session.set("theme", "dark").expect("fits");
+    let token = session
+        .commit()
+        .await
+        .expect("commits")
+        .expect("a token for a new session");
+    (session, token)
+}
+
+pub(crate) async fn resumed(sessions: &Sessions, token: &Token) -> Session {
+    sessions
+        .resume(token)
+        .await
+        .expect("the store answers")
+        .expect("the session is live")
+}
