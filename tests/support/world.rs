@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tenure::{Clock, KeyRing, ManualClock, Session, Sessions, SessionsBuilder, Timestamp, Token};
-use tenure_store::{Counts, Namespace, SessionStore};
+use tenure_store::{
+    Access, Change, Counts, Entry, Namespace, Payload, SessionStore, Updated, Version,
+};
 
 use super::keys::ring;
 use super::watched::Watched;
@@ -52,8 +54,12 @@ impl World {
     }
 
     pub(crate) fn builder_of(&self, application: &str) -> SessionsBuilder {
+        self.builder_with(application, self.keys.clone())
+    }
+
+    fn builder_with(&self, application: &str, keys: KeyRing) -> SessionsBuilder {
         let store: Arc<dyn SessionStore> = Arc::clone(&self.store) as _;
-        Sessions::builder(store, self.keys.clone(), application)
+        Sessions::builder(store, keys, application)
             .idle_timeout(IDLE)
             .clock(Arc::clone(&self.clock) as _)
     }
@@ -68,6 +74,32 @@ impl World {
         folder
             .flat_map(|file| std::fs::read(file.expect("a file").path()).expect("readable"))
             .collect()
+    }
+
+    /// Another node of the portal, with these keys.
+    pub(crate) async fn node(&self, keys: KeyRing) -> Sessions {
+        let builder = self.builder_with("portal", keys);
+        builder.build().await.expect("the settings are good")
+    }
+
+    /// A session as it lies in the store.
+    pub(crate) async fn in_store(&self, session: &Session) -> Entry {
+        let portal = Namespace::sessions("portal").expect("a good name");
+        let entry = self.store.inspect(&portal, session.id(), self.now()).await;
+        entry.expect("answers").expect("it is there")
+    }
+
+    /// Puts a payload into a session behind the library's back.
+    pub(crate) async fn plant(&self, session: &Session, payload: Payload) {
+        let portal = Namespace::sessions("portal").expect("a good name");
+        let (id, now) = (session.id(), self.now());
+        let found = self.store.load(&portal, id, now).await;
+        let found = found.expect("answers").expect("live");
+        let mut change = Change::new(Version::new(1), Access::Passive);
+        change.payload = Some(payload);
+        let version = found.version;
+        let updated = self.store.update(&portal, id, version, &change, now);
+        assert_eq!(updated.await.expect("answers"), Updated::Done);
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -95,6 +127,17 @@ pub(crate) async fn stored(sessions: &Sessions) -> (Session, Token) {
         .expect("commits")
         .expect("a token for a new session");
     (session, token)
+}
+
+/// Whether the token opens something.
+pub(crate) async fn opens(sessions: &Sessions, token: &Token) -> bool {
+    sessions.resume(token).await.expect("no error").is_some()
+}
+
+/// The token that a request which only reads makes the client be sent.
+pub(crate) async fn reissued(sessions: &Sessions, token: &Token) -> Option<Token> {
+    let session = resumed(sessions, token).await;
+    session.commit().await.expect("commits")
 }
 
 pub(crate) async fn resumed(sessions: &Sessions, token: &Token) -> Session {

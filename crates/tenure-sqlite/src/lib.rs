@@ -37,6 +37,7 @@
 
 mod access;
 mod batch;
+mod contract;
 mod create;
 mod describe;
 mod due;

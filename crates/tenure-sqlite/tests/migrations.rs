@@ -73,6 +73,18 @@ async fn an_empty_file_gets_the_schema_and_the_next_start_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_start_waits_for_no_lock_once_the_schema_is_there() {
+    let place = used().await;
+    let mut outsider = place.outsider().await;
+    outsider.execute("BEGIN IMMEDIATE").await.expect("locked");
+    let store = SqliteStore::connect(place.options())
+        .await
+        .expect("connects");
+    let loaded = store.load(&portal(), id(1), at(1)).await.expect("answers");
+    assert_eq!(loaded, Some(record(1)));
+}
+
+#[tokio::test]
 async fn eight_processes_start_at_once() {
     if let Ok(path) = env::var(DATABASE) {
         return start(Path::new(&path)).await;

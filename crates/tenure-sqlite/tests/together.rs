@@ -192,6 +192,27 @@ async fn closing_finishes_what_was_accepted_and_takes_nothing_more() {
 }
 
 #[tokio::test]
+async fn closing_one_node_of_two_empties_the_log() {
+    let place = Place::new();
+    let (first, second) = (place.store().await, place.store().await);
+    put(&first, &record(1)).await;
+    let log = || {
+        std::fs::metadata(place.file("sessions.db-wal"))
+            .expect("there")
+            .len()
+    };
+    assert!(log() > 0);
+    first.close().await.expect("closed");
+    assert_eq!(log(), 0);
+    assert!(
+        second
+            .touch(&portal(), id(1), at(1))
+            .await
+            .expect("touched")
+    );
+}
+
+#[tokio::test]
 async fn a_store_that_is_dropped_keeps_what_it_acknowledged() {
     let place = Place::new();
     put(&place.store().await, &record(1)).await;

@@ -6,16 +6,16 @@ use tenure_store::{Access, Change, Payload, Updated};
 use crate::handle::{Inner, Stage};
 use crate::{Error, Result, Token};
 
-/// One round trip at most, whether an access is owed, or sealing anew, or both.
+/// One round trip, whether an access is owed, or sealing anew, or both; one more if
+/// somebody else was writing the session at that moment.
 pub(crate) async fn access(session: &Inner) -> Result<Option<Token>> {
     let resealed = reseal(session).await?;
-    let owes_touch = session.state().owes_touch;
-    if !resealed && owes_touch {
+    if !resealed && session.state().owes.touch {
         let core = &session.core;
         let now = core.now();
         let live = core.store.touch(&core.ns, session.id, now).await?;
         let mut state = session.state();
-        state.owes_touch = false;
+        state.owes.touch = false;
         if !live {
             state.stage = Stage::Over;
             return Err(Error::Gone);
@@ -27,14 +27,14 @@ pub(crate) async fn access(session: &Inner) -> Result<Option<Token>> {
 
 /// Stores the attributes as they would be written today, and the access with them, so
 /// that a session which is only ever read moves to the new key as well. Says whether it
-/// did: whoever was faster wrote something that this request has not seen, and
-/// a request that changed nothing must not fail for that.
+/// did: not if somebody was faster, as a request that changed nothing must neither undo
+/// what others did nor fail for it.
 async fn reseal(session: &Inner) -> Result<bool> {
     let core = &session.core;
     let (expected, attributes) = {
         let mut state = session.state();
         // Once is enough: if this fails, the next request sees to it.
-        if !std::mem::take(&mut state.owes_seal) || !state.delta.is_empty() {
+        if !std::mem::take(&mut state.owes.seal) || !state.delta.is_empty() {
             return Ok(false);
         }
         (state.record.version, state.attributes.clone())
@@ -55,7 +55,7 @@ async fn reseal(session: &Inner) -> Result<bool> {
                 state.record.payload = Payload::default();
             }
             if session.access == Access::Counts {
-                state.owes_touch = false;
+                state.owes.touch = false;
             }
             Ok(true)
         }
@@ -72,13 +72,13 @@ impl Inner {
     pub(crate) fn owed_token(&self) -> Result<Option<Token>> {
         let (owes_token, number) = {
             let state = self.state();
-            (state.owes_token, state.carried)
+            (state.owes.token, state.carried)
         };
         if !owes_token {
             return Ok(None);
         }
         let token = self.secret.token(&self.core, number)?;
-        self.state().owes_token = false;
+        self.state().owes.token = false;
         Ok(Some(token))
     }
 }

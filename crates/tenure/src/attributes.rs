@@ -28,17 +28,19 @@ use crate::{Error, Result};
 /// The format that is written.
 const FORMAT: u8 = 1;
 
-/// How many atomic updates are remembered.
+/// How many writers' latest atomic updates are remembered.
 const RECENT: usize = 8;
+/// What one of them takes in a frame: writer and version.
+const UPDATE_LEN: usize = 12;
 
 /// Named values, each still encoded, in the order of their names.
 #[derive(Clone, Default)]
 pub(crate) struct Attributes {
     values: BTreeMap<Box<str>, Bytes>,
-    /// The versions that the latest atomic updates wrote, the oldest first: whoever lost
-    /// the store's answer finds here whether its update happened, even if others wrote
-    /// since.
-    recent: Vec<u64>,
+    /// The latest atomic update of each of the latest writers, the oldest first: whoever
+    /// lost the store's answer finds here whether its update happened, even if others wrote
+    /// since. One for each writer is enough, as a writer has one under way at a time.
+    recent: Vec<Update>,
 }
 
 impl Attributes {
@@ -103,25 +105,33 @@ impl Attributes {
         self.values.is_empty()
     }
 
-    /// Remembers that the write of this version holds an atomic update.
-    pub(crate) fn note_update(&mut self, version: u64) {
+    /// Remembers that this writer's write of this version holds an atomic update.
+    pub(crate) fn note_update(&mut self, writer: u32, version: u64) {
+        self.recent.retain(|update| update.writer != writer);
         if self.recent.len() == RECENT {
             self.recent.remove(0);
         }
-        self.recent.push(version);
+        self.recent.push(Update { writer, version });
     }
 
     /// Whether the write of this version is one of the latest updates.
     pub(crate) fn was_updated_by(&self, version: u64) -> bool {
-        self.recent.contains(&version)
+        self.recent.iter().any(|update| update.version == version)
     }
 
     /// How many bytes a store gets for them at most: the frame, with room for all the
     /// updates it may come to remember, sealed.
     fn stored_len(&self) -> usize {
-        let room = (RECENT - self.recent.len()) * size_of::<u64>();
+        let room = (RECENT - self.recent.len()) * UPDATE_LEN;
         1 + encoded_len(self) + room + OVERHEAD
     }
+}
+
+/// One atomic update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Update {
+    writer: u32,
+    version: u64,
 }
 
 impl fmt::Debug for Attributes {
@@ -156,10 +166,11 @@ impl Encode for Attributes {
             (&**name, &value[..]).encode(encoder)?;
         }
         self.recent.len().encode(encoder)?;
-        for version in &self.recent {
-            // Versions are random: the form of a number that is short for small ones
-            // would only lengthen them.
-            version.to_le_bytes().encode(encoder)?;
+        for update in &self.recent {
+            // Both are random: the form of a number that is short for small ones would
+            // only lengthen them.
+            update.writer.to_le_bytes().encode(encoder)?;
+            update.version.to_le_bytes().encode(encoder)?;
         }
         Ok(())
     }
@@ -186,8 +197,10 @@ impl<'de> BorrowDecode<'de, Bytes> for Attributes {
             return Err(DecodeError::Other("too many updates are remembered"));
         }
         for _ in 0..recent {
-            let version = <[u8; 8]>::decode(decoder)?;
-            attributes.recent.push(u64::from_le_bytes(version));
+            attributes.recent.push(Update {
+                writer: u32::from_le_bytes(<[u8; 4]>::decode(decoder)?),
+                version: u64::from_le_bytes(<[u8; 8]>::decode(decoder)?),
+            });
         }
         Ok(attributes)
     }

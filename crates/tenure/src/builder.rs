@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::attributes::Limits;
 use crate::core::{Core, EndHooks, StartHook};
 use crate::keys::Keys;
+use crate::metrics::Metrics;
 use crate::payload::Sealing;
 use crate::policy::{HookPolicy, Policy};
 use crate::{
@@ -229,7 +230,11 @@ impl SessionsBuilder {
             EndHooks::Unstated | EndHooks::None => Hooks::Unstated,
         };
         self.store.open(&ns, hooks).await?;
+        let mut writer = [0; 4];
+        self.random.fill(&mut writer)?;
         let core = Core {
+            writer: u32::from_le_bytes(writer),
+            metrics: Metrics::new(&ns),
             keys: Keys::new(&self.keys, &ns, self.sealing),
             store: self.store,
             ns,

@@ -7,6 +7,8 @@ use tenure_store::{
     Access, Change, Created, Payload, Record, Rotation, Timestamp, Updated, Version,
 };
 
+use tracing::Instrument as _;
+
 use crate::access::access;
 use crate::attributes::Attributes;
 use crate::delta::{Delta, Rotate};
@@ -25,14 +27,24 @@ pub(crate) type Edit<'a> = &'a mut (dyn FnMut(&mut Attributes) -> Result<()> + S
 /// shows one of them tells that the write happened.
 pub(crate) type Unacknowledged = Vec<Version>;
 
-pub(crate) async fn commit(session: &Inner, mut edit: Option<Edit<'_>>) -> Result<Option<Token>> {
+pub(crate) async fn commit(session: &Inner, edit: Option<Edit<'_>>) -> Result<Option<Token>> {
+    let core = &session.core;
+    let span = tracing::debug_span!("tenure.commit", namespace = %core.ns, session = %session.id);
+    let done = commit_or_read(session, edit).instrument(span).await;
+    core.metrics.commits.count(done)
+}
+
+async fn commit_or_read(session: &Inner, mut edit: Option<Edit<'_>>) -> Result<Option<Token>> {
+    let commits = &session.core.metrics.commits;
     let writes = {
         let state = session.state();
         // What another clone has in flight may be this one's change too.
         edit.is_some() || state.in_flight || state.stage == Stage::Over || !state.delta.is_empty()
     };
     if !writes {
-        return access(session).await;
+        let token = access(session).await?;
+        commits.read.increment(1);
+        return Ok(token);
     }
     let _turn = session.core.queues.turn(session.id).await;
     let mut flight = Flight::begin(session)?;
@@ -40,8 +52,14 @@ pub(crate) async fn commit(session: &Inner, mut edit: Option<Edit<'_>>) -> Resul
         edit(&mut flight.attributes)?;
     }
     match flight.stage {
-        Stage::New => flight.create(edit).await?,
-        Stage::Stored | Stage::Over => flight.update(edit).await?,
+        Stage::New => {
+            flight.create(edit).await?;
+            commits.created.increment(1);
+        }
+        Stage::Stored | Stage::Over => {
+            flight.update(edit).await?;
+            commits.updated.increment(1);
+        }
     }
     flight.land()
 }
@@ -76,7 +94,7 @@ impl<'a> Flight<'a> {
             delta: std::mem::take(&mut state.delta),
             carried: state.carried,
             owes_token: false,
-            owes_seal: state.owes_seal,
+            owes_seal: state.owes.seal,
             drawn: Unacknowledged::new(),
             earlier: state.unacknowledged.clone(),
         })
@@ -141,7 +159,10 @@ impl<'a> Flight<'a> {
                     return Ok(());
                 }
                 Ok(Updated::Gone) => return Err(self.refuse(Error::Gone)),
-                Ok(Updated::Changed) => None,
+                Ok(Updated::Changed) => {
+                    core.metrics.commits.conflicts.increment(1);
+                    None
+                }
                 Err(error) if error.is_unavailable() => Some(error),
                 Err(error) => return Err(error.into()),
             };
@@ -198,7 +219,7 @@ impl<'a> Flight<'a> {
         };
         let mut change = Change::new(version, access);
         if is_edit {
-            self.attributes.note_update(version.get());
+            self.attributes.note_update(core.writer, version.get());
         }
         if is_edit || self.delta.changes_attributes() {
             change.payload = Some(core.seal(session.id, &self.attributes)?);
@@ -248,10 +269,10 @@ impl<'a> Flight<'a> {
             state.attributes = std::mem::take(&mut self.attributes);
             state.delta.apply_to(&mut state.attributes);
             state.carried = state.record.rotation.number();
-            state.owes_token |= self.owes_token;
-            state.owes_seal = false;
+            state.owes.token |= self.owes_token;
+            state.owes.seal = false;
             if self.session.access == Access::Counts {
-                state.owes_touch = false;
+                state.owes.touch = false;
             }
             state.unacknowledged.clear();
         }

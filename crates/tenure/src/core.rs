@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::attributes::Attributes;
 use crate::hook::AnyEndHook;
 use crate::keys::Keys;
+use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::queue::Queues;
 use crate::runner;
@@ -40,6 +41,9 @@ pub(crate) struct Core {
     pub(crate) start_hooks: Vec<StartHook>,
     pub(crate) end_hooks: EndHooks,
     pub(crate) queues: Arc<Queues>,
+    pub(crate) metrics: Metrics,
+    /// Drawn at random: tells this process's atomic updates from others'.
+    pub(crate) writer: u32,
     /// End hooks of sessions that this node ended itself.
     pub(crate) running: TaskTracker,
 }
@@ -93,6 +97,7 @@ impl Core {
         let Some(ended) = ended else {
             return Ok(false);
         };
+        self.metrics.ends.increment(1);
         if let EndHooks::Run(hook) = &self.end_hooks {
             let batch = runner::Batch::new(Arc::clone(self), Arc::clone(hook), vec![ended]);
             self.running.spawn(batch.run(1));

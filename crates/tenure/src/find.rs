@@ -3,6 +3,7 @@
 use tenure_store::{Namespace, Record, SessionStore, Timestamp};
 
 use crate::key_set::KeySet;
+use crate::metrics::Lookups;
 use crate::token::OpenedToken;
 use crate::{Result, Token};
 
@@ -14,17 +15,22 @@ pub(crate) async fn find(
     keys: &KeySet,
     token: &Token,
     now: Timestamp,
+    lookups: &Lookups,
 ) -> Result<Option<(OpenedToken, Record)>> {
     let Some(opened) = keys.open_token(token.as_str(), now) else {
+        lookups.bad_token.increment(1);
         return Ok(None);
     };
     let id = opened.secret.session_id();
     let Some(record) = store.load(ns, id, now).await? else {
+        lookups.absent.increment(1);
         return Ok(None);
     };
     if opened.reads(&record, now) {
+        lookups.live.increment(1);
         return Ok(Some((opened, record)));
     }
+    lookups.replaced_token.increment(1);
     tracing::warn!(
         namespace = %ns,
         session = %id,

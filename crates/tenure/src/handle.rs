@@ -29,6 +29,17 @@ pub(crate) enum Stage {
     Over,
 }
 
+/// What the next commit does even if nothing is changed.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Owes {
+    /// An access that has not been written.
+    pub(crate) touch: bool,
+    /// A new token: the client's is under an accepted key, not the primary one.
+    pub(crate) token: bool,
+    /// The payload anew: it is not in the form in which it would be written today.
+    pub(crate) seal: bool,
+}
+
 pub(crate) struct State {
     pub(crate) stage: Stage,
     /// As last loaded or written, without its payload.
@@ -38,11 +49,7 @@ pub(crate) struct State {
     pub(crate) delta: Delta,
     /// The rotation number of the token that the client holds.
     pub(crate) carried: u32,
-    pub(crate) owes_touch: bool,
-    /// The client's token is under an accepted key, not the primary one.
-    pub(crate) owes_token: bool,
-    /// The stored payload is not in the form in which it would be written today.
-    pub(crate) owes_seal: bool,
+    pub(crate) owes: Owes,
     pub(crate) unacknowledged: Unacknowledged,
     /// A commit of this handle is under way.
     pub(crate) in_flight: bool,
@@ -56,9 +63,7 @@ impl State {
             attributes: Attributes::default(),
             delta: Delta::default(),
             carried: 0,
-            owes_touch: false,
-            owes_token: false,
-            owes_seal: false,
+            owes: Owes::default(),
             unacknowledged: Unacknowledged::default(),
             in_flight: false,
         }
@@ -82,7 +87,7 @@ impl Drop for Inner {
     /// A request that used the session and never committed was an access all the same.
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if !state.owes_touch || state.stage != Stage::Stored {
+        if !state.owes.touch || state.stage != Stage::Stored {
             return;
         }
         let (core, id) = (Arc::clone(&self.core), self.id);

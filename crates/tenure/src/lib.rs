@@ -23,6 +23,7 @@ mod keys;
 mod leaving;
 mod looking;
 mod master_secret;
+mod metrics;
 mod pace;
 mod payload;
 mod peek_right;

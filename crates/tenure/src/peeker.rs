@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tenure_store::SessionStore;
 
 use crate::find::find;
+use crate::metrics::Lookups;
 use crate::peek_right::PeekRight;
 use crate::{Clock, Peek, Result, SystemClock, Token};
 
@@ -41,6 +42,7 @@ pub struct Peeker {
     store: Arc<dyn SessionStore>,
     right: Arc<PeekRight>,
     clock: Arc<dyn Clock>,
+    lookups: Lookups,
 }
 
 impl Peeker {
@@ -48,6 +50,7 @@ impl Peeker {
     pub fn new(store: Arc<dyn SessionStore>, right: PeekRight) -> Self {
         Self {
             store,
+            lookups: Lookups::of(right.namespace()),
             right: Arc::new(right),
             clock: Arc::new(SystemClock::default()),
         }
@@ -69,7 +72,15 @@ impl Peeker {
     pub async fn peek(&self, token: &Token) -> Result<Option<Peek>> {
         let (store, right) = (self.store.as_ref(), &self.right);
         let now = self.clock.now();
-        let found = find(store, right.namespace(), right.keys(), token, now).await?;
+        let found = find(
+            store,
+            right.namespace(),
+            right.keys(),
+            token,
+            now,
+            &self.lookups,
+        )
+        .await?;
         Ok(found.map(|(_, record)| Peek::of(&record, now)))
     }
 }

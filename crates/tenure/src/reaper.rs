@@ -8,6 +8,8 @@ use tenure_store::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use tracing::Instrument as _;
+
 use crate::core::{Core, EndHooks};
 use crate::hook::AnyEndHook;
 use crate::jump::{JumpWatch, Reading};
@@ -170,13 +172,21 @@ impl Reaper {
     }
 
     async fn round(&self, pace: &mut Pace, stop: &watch::Receiver<bool>) -> Result<Round> {
+        let rounds = &self.core.metrics.rounds;
         if self.clock_jumped() {
+            rounds.paused.increment(1);
             return Ok(Round::paused());
         }
-        match &self.hook {
-            Some(hook) => self.claim(hook, pace, stop).await,
-            None => self.purge(stop).await,
+        let span = tracing::debug_span!("tenure.reap", namespace = %self.core.ns);
+        let round = match &self.hook {
+            Some(hook) => self.claim(hook, pace, stop).instrument(span).await,
+            None => self.purge(stop).instrument(span).await,
+        };
+        match &round {
+            Ok(_) => rounds.done.increment(1),
+            Err(_) => rounds.failed.increment(1),
         }
+        round
     }
 
     fn clock_jumped(&self) -> bool {
@@ -206,7 +216,9 @@ impl Reaper {
                 .store
                 .claim(&core.ns, lease, self.batch, core.now())
                 .await?;
-            if !claimed.ended.is_empty() {
+            if let Some(last) = claimed.ended.last() {
+                let lag = core.now().since(last.tombstone.end.at);
+                core.metrics.rounds.lag.set(lag);
                 let batch = Batch::new(Arc::clone(core), Arc::clone(hook), claimed.ended);
                 let run = batch.paced(*pace).run_until(self.concurrency, stop.clone());
                 let (of_batch, next) = run.await;

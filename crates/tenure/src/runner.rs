@@ -8,6 +8,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval_at, sleep_until, timeout};
 
+use tracing::Instrument as _;
+
 use crate::core::Core;
 use crate::hook::{AnyEndHook, EndedSession};
 use crate::pace::Pace;
@@ -127,6 +129,7 @@ impl Batch {
             .retain(|held| !outcomes.iter().any(|(ticket, _)| ticket == held));
         for (_, outcome) in &outcomes {
             self.report.count(outcome);
+            self.core.metrics.hooks.count(outcome);
         }
         let core = &self.core;
         match core.store.settle(&core.ns, &outcomes, core.now()).await {
@@ -190,8 +193,21 @@ async fn attempt(core: &Core, hook: Arc<dyn AnyEndHook>, mut ended: Ended) -> Ou
     let id = ended.record.id;
     let attributes = core.open(&mut ended.record);
     let session = EndedSession::new(core.ns.clone(), ended, attributes);
-    let mut run = tokio::spawn(async move { hook.call(session).await });
-    let why = match timeout(policy.time_limit, &mut run).await {
+    let span = tracing::debug_span!(
+        "tenure.hook",
+        namespace = %core.ns,
+        session = %id,
+        reason = %session.reason(),
+        attempt = session.attempt(),
+    );
+    let began = core.clock.running();
+    core.metrics.hooks.running.increment(1);
+    let mut run = tokio::spawn(async move { hook.call(session).await }.instrument(span));
+    let done = timeout(policy.time_limit, &mut run).await;
+    core.metrics.hooks.running.decrement(1);
+    let took = core.clock.running().saturating_sub(began);
+    core.metrics.hooks.seconds.record(took);
+    let why = match done {
         Ok(Ok(Ok(()))) => return Outcome::Done,
         Ok(Ok(Err(error))) => Failure::new(&error.to_string()),
         Ok(Err(_panic)) => Failure::new("the end hook panicked"),

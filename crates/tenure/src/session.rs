@@ -15,7 +15,7 @@ use crate::attributes::{AnyAttribute, AttributeName, Attributes, decode_value, e
 use crate::commit;
 use crate::core::Core;
 use crate::delta::Rotate;
-use crate::handle::{Inner, Stage, State};
+use crate::handle::{Inner, Owes, Stage, State};
 use crate::key_set::KeyAge;
 use crate::secret::Secret;
 use crate::token::OpenedToken;
@@ -66,20 +66,24 @@ impl Session {
     ) -> Result<Self> {
         let is_up_to_date = core.keys.current().is_up_to_date(&record.payload);
         let attributes = core.open(&mut record)?;
-        // The previous token reads during its grace, and does nothing else.
-        let in_grace = opened.rotation != record.rotation.number();
-        let owes_touch =
-            access == Access::Counts && !in_grace && core.policy.owes_touch(&record, core.now());
-        let owes_token = !in_grace && opened.key == KeyAge::Accepted;
+        let owes = if opened.rotation == record.rotation.number() {
+            let counts = access == Access::Counts;
+            Owes {
+                touch: counts && core.policy.owes_touch(&record, core.now()),
+                token: opened.key == KeyAge::Accepted,
+                seal: !is_up_to_date,
+            }
+        } else {
+            // The previous token reads during its grace, and does nothing else.
+            Owes::default()
+        };
         let carried = opened.rotation;
         Ok(Self::new(core, opened.secret, record, access, |record| {
             State {
                 stage: Stage::Stored,
                 attributes,
                 carried,
-                owes_touch,
-                owes_token,
-                owes_seal: !in_grace && !is_up_to_date,
+                owes,
                 ..State::new(record)
             }
         }))
@@ -309,7 +313,7 @@ impl Session {
     pub(crate) async fn finish(&self, end: impl Future<Output = Result<bool>>) -> Result<bool> {
         let stage = {
             let mut state = self.state();
-            state.owes_touch = false;
+            state.owes.touch = false;
             match state.stage {
                 Stage::New => std::mem::replace(&mut state.stage, Stage::Over),
                 other => other,

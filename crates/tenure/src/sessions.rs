@@ -8,6 +8,8 @@ use tenure_store::{
     Access, After, EndReason, Namespace, Principal, Record, SessionStore, Timestamp,
 };
 
+use tracing::Instrument as _;
+
 use crate::builder::SessionsBuilder;
 use crate::core::Core;
 use crate::find::find;
@@ -189,7 +191,18 @@ impl Sessions {
     pub(crate) async fn load(&self, token: &Token) -> Result<Option<(OpenedToken, Record)>> {
         let core = &self.core;
         let keys = core.keys.current();
-        find(core.store.as_ref(), &core.ns, &keys.tokens, token, core.now()).await
+        let lookups = &core.metrics.lookups;
+        let span = tracing::debug_span!("tenure.find", namespace = %core.ns);
+        find(
+            core.store.as_ref(),
+            &core.ns,
+            &keys.tokens,
+            token,
+            core.now(),
+            lookups,
+        )
+        .instrument(span)
+        .await
     }
 }
 

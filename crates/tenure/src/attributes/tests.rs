@@ -54,7 +54,7 @@ fn values_are_slices_of_the_frame() {
 #[test]
 fn removed_and_cleared_values_are_gone() {
     let mut attributes = attributes(&[("a", b"1"), ("b", b"2"), ("c", b"3")]);
-    attributes.note_update(5);
+    attributes.note_update(1, 5);
     assert_eq!(attributes.remove("a").as_deref(), Some(&b"1"[..]));
     assert_eq!(attributes.remove("a"), None);
     assert_eq!(attributes.len(), 2);
@@ -64,15 +64,18 @@ fn removed_and_cleared_values_are_gone() {
 }
 
 #[test]
-fn the_latest_eight_updates_are_remembered_and_no_others() {
+fn the_latest_updates_of_eight_writers_are_remembered_and_no_others() {
     let mut attributes = Attributes::default();
     for version in 0..9 {
         assert!(!attributes.was_updated_by(version));
-        attributes.note_update(version);
+        let writer = u32::try_from(version).expect("small");
+        attributes.note_update(writer, version + 100);
+        attributes.note_update(writer, version);
     }
     let read = Attributes::decode(attributes.encode().into()).expect("decodes");
     assert!(!read.was_updated_by(0));
     assert!((1..9).all(|version| read.was_updated_by(version)));
+    assert!(!(100..109).any(|version| read.was_updated_by(version)));
 }
 
 #[test]
@@ -116,7 +119,7 @@ fn a_length_is_believed_only_as_far_as_there_are_bytes() {
 #[test]
 fn a_frame_is_encoded_without_a_byte_too_many_or_too_few() {
     let mut attributes = attributes(&[("a", &[0; 1000]), ("b", b"")]);
-    attributes.note_update(1);
+    attributes.note_update(1, 1);
     let frame = attributes.encode();
     assert_eq!(frame.capacity(), frame.len() + OVERHEAD);
 }
@@ -172,8 +175,8 @@ fn what_the_limits_allow_is_stored_and_read_with_all_its_updates() {
     assert!(limits.check_set(&attributes, "large", &too_large).is_err());
     assert!(limits.check_set(&attributes, "large", &large).is_ok());
     attributes.set("large", large);
-    for version in 0..20 {
-        attributes.note_update(version);
+    for writer in 0..20 {
+        attributes.note_update(writer, u64::MAX);
         assert!(attributes.encode().capacity() <= Limits::MAX_PAYLOAD);
     }
     let read = Attributes::decode(attributes.encode().into()).expect("decodes");
@@ -202,7 +205,7 @@ proptest! {
     #[test]
     fn any_attributes_come_back(
         values in prop::collection::btree_map(".{0,20}", prop::collection::vec(any::<u8>(), 0..300), 0..300),
-        recent in prop::collection::vec(any::<u64>(), 0..=RECENT),
+        recent in prop::collection::vec(any::<(u32, u64)>(), 0..=RECENT),
     ) {
         let mut written = Attributes::default();
         for (name, value) in values {
@@ -214,8 +217,8 @@ proptest! {
             // Exact but for the two bytes that a count of 251 takes more.
             prop_assert!((foretold - 2..=foretold).contains(&written.stored_len()));
         }
-        for version in recent {
-            written.note_update(version);
+        for (writer, version) in recent {
+            written.note_update(writer, version);
         }
         let read = Attributes::decode(written.encode().into()).expect("decodes");
         prop_assert_eq!(&read.values, &written.values);
