@@ -1,6 +1,8 @@
 //! Nothing secret is printed, and what is stored opens nothing. Every case of this program
 //! runs while everything that is traced is searched for what the cases store and send.
 
+use std::fmt::Write as _;
+
 use tenure::{Error, Token};
 use tenure_store::{Filter, SessionStore as _};
 
@@ -78,11 +80,13 @@ pub(crate) async fn debug_and_errors_show_nothing_secret(world: World) {
     sessions.shutdown().await;
     let ended = notes.calls();
     let keys = &world.keys;
-    printed += &format!(
+    write!(
+        printed,
         "{sessions:?} {session:?} {token:?} {principal:?} {keys:?} {record:?} {ended:?}
          {wrong_type:?} {too_large:?} {bad_name:?} {gone:?} {:?}",
         world.store,
-    );
+    )
+    .expect("to memory");
     for error in [
         wrong_type.err(),
         too_large.err(),

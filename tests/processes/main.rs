@@ -16,6 +16,10 @@ use std::process::ExitCode;
 
 use tenure::BoxError;
 
+#[allow(
+    clippy::print_stdout,
+    reason = "a test program of its own says how it went"
+)]
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
     let arguments: Vec<String> = std::env::args().skip(1).collect();

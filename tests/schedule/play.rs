@@ -157,7 +157,7 @@ impl Play {
                 known.values.extend(request.sets);
             }
             Err(Error::Superseded) => {
-                assert!(!is_current, "seed {}: superseded by nobody", self.seed)
+                assert!(!is_current, "seed {}: superseded by nobody", self.seed);
             }
             Err(Error::Gone) => {}
             Err(other) => panic!("seed {}: {other}", self.seed),
