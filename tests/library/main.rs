@@ -7,6 +7,7 @@ mod expiry;
 mod hooks;
 mod keys;
 mod leaving;
+mod limits;
 mod looking;
 mod secrets;
 mod starts;
@@ -119,6 +120,14 @@ on_every_backend! {
         leaving_is_no_access
         nothing_brings_back_a_session_that_has_left
         another_tab_and_the_next_page_keep_the_session;
+    limits:
+        the_oldest_session_ends_with_its_hook
+        the_newest_session_is_refused_and_can_try_again
+        logging_in_again_is_no_excess
+        a_session_that_was_never_stored_is_held_to_the_limit
+        a_lost_answer_lets_nobody_in_twice_or_not_at_all
+        log_ins_at_once_on_two_nodes_never_exceed_the_limit
+        a_limit_of_no_sessions_is_refused;
     looking:
         an_operator_sees_who_is_on_and_ends_one
         looking_changes_nothing_and_shows_no_secret
@@ -180,6 +189,7 @@ fn every_case_in_the_files_is_on_the_list() {
         ("hooks", include_str!("hooks.rs")),
         ("keys", include_str!("keys.rs")),
         ("leaving", include_str!("leaving.rs")),
+        ("limits", include_str!("limits.rs")),
         ("looking", include_str!("looking.rs")),
         ("secrets", include_str!("secrets.rs")),
         ("starts", include_str!("starts.rs")),

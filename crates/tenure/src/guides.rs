@@ -14,3 +14,6 @@ pub mod durability {}
 
 #[doc = include_str!("guides/rotating_keys.md")]
 pub mod rotating_keys {}
+
+#[doc = include_str!("guides/moving.md")]
+pub mod moving {}

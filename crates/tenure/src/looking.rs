@@ -105,9 +105,7 @@ impl Sessions {
 
     /// The sessions whose end hook has failed as often as allowed: a
     /// [scan](Self::scan). [`requeue`](Self::requeue) or [`discard`](Self::discard) them.
-    pub fn dead_letters(
-        &self,
-    ) -> impl Stream<Item = Result<SessionInfo>> + Send + Unpin + use<> {
+    pub fn dead_letters(&self) -> impl Stream<Item = Result<SessionInfo>> + Send + Unpin + use<> {
         self.scan(Filter {
             status: Some(Status::Dead),
             ..Filter::all(100)

@@ -189,7 +189,14 @@ impl Sessions {
     pub(crate) async fn load(&self, token: &Token) -> Result<Option<(OpenedToken, Record)>> {
         let core = &self.core;
         let keys = core.keys.current();
-        find(core.store.as_ref(), &core.ns, &keys.tokens, token, core.now()).await
+        find(
+            core.store.as_ref(),
+            &core.ns,
+            &keys.tokens,
+            token,
+            core.now(),
+        )
+        .await
     }
 }
 

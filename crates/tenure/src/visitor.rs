@@ -153,13 +153,7 @@ impl fmt::Debug for Visitor {
 pub(crate) async fn forget(core: &Core, id: SessionId) -> Result<bool> {
     let forgotten = core
         .store
-        .end(
-            &core.ns,
-            id,
-            EndReason::Logout,
-            After::Discard,
-            core.now(),
-        )
+        .end(&core.ns, id, EndReason::Logout, After::Discard, core.now())
         .await?;
     Ok(forgotten.is_some())
 }
