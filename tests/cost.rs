@@ -11,7 +11,7 @@ use std::time::Duration;
 mod support;
 
 use support::world::{IDLE, MINUTE, World, resumed, stored};
-use tenure::{EndedSession, Error, Sessions, Token};
+use tenure::{EndedSession, Error, OnExcess, Sessions, Token};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 /// Counts the statements that sqlx says it has run. Statements run in the store's tasks,
@@ -122,6 +122,15 @@ async fn requests(table: &mut Table, sessions: &Sessions) {
     session.log_in("alice").expect("a good name");
     session.commit().await.expect("commits");
     table.row("`resume`, `log_in`, `commit`");
+    let limited = table.world.builder();
+    let limited = limited.sessions_per_principal(3, OnExcess::EndOldest);
+    let limited = limited.build().await.expect("good settings");
+    let (_, token) = stored(&limited).await;
+    table.skip();
+    let session = resumed(&limited, &token).await;
+    session.log_in("alice").expect("a good name");
+    session.commit().await.expect("commits");
+    table.row("the same, with a limit for each principal");
     sessions
         .resume(&Token::new("A".repeat(68)))
         .await

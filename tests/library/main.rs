@@ -13,6 +13,7 @@ mod hooks;
 mod key_files;
 mod keys;
 mod leaving;
+mod limits;
 mod looking;
 mod operators;
 mod peeking;
@@ -122,6 +123,14 @@ on_every_backend! {
         leaving_is_no_access
         nothing_brings_back_a_session_that_has_left
         another_tab_and_the_next_page_keep_the_session;
+    limits:
+        the_oldest_session_ends_with_its_hook
+        the_newest_session_is_refused_and_can_try_again
+        logging_in_again_is_no_excess
+        a_session_that_was_never_stored_is_held_to_the_limit
+        a_lost_answer_lets_nobody_in_twice_or_not_at_all
+        log_ins_at_once_on_two_nodes_never_exceed_the_limit
+        a_limit_of_no_sessions_is_refused;
     looking:
         looking_changes_nothing_and_shows_no_secret
         a_scan_sees_everybody_once_while_others_come_and_go
@@ -195,6 +204,7 @@ fn every_case_in_the_files_is_on_the_list() {
         ("key_files", include_str!("key_files.rs")),
         ("keys", include_str!("keys.rs")),
         ("leaving", include_str!("leaving.rs")),
+        ("limits", include_str!("limits.rs")),
         ("looking", include_str!("looking.rs")),
         ("operators", include_str!("operators.rs")),
         ("peeking", include_str!("peeking.rs")),

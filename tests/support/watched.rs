@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tenure_store::{
-    After, Change, Claimed, Counts, Created, Description, EndReason, Ended, Entry, Error, Filter,
-    Hooks, Namespace, Outcome, Page, Principal, Purged, Record, Resolve, Result, SessionId,
-    SessionStore, Ticket, Timestamp, Updated, Version,
+    After, Change, Claimed, Counts, Created, Description, EndReason, Ended, Entry, Epoch, Error,
+    Filter, Hooks, Imported, Namespace, Outcome, Page, Principal, Purged, Record, Resolve, Result,
+    SessionId, SessionStore, Ticket, Timestamp, Updated, Version,
 };
 
 /// Forwards everything to a real store.
@@ -240,9 +240,20 @@ impl SessionStore for Watched {
         self.inner.resolve(ns, id, what, now).await
     }
 
-    async fn import(&self, ns: &Namespace, entry: &Entry, now: Timestamp) -> Result<bool> {
+    async fn epoch(&self, ns: &Namespace, id: SessionId) -> Result<Epoch> {
+        self.note("epoch")?;
+        self.inner.epoch(ns, id).await
+    }
+
+    async fn import(
+        &self,
+        ns: &Namespace,
+        entry: &Entry,
+        epoch: Epoch,
+        now: Timestamp,
+    ) -> Result<Imported> {
         self.note("import")?;
-        self.inner.import(ns, entry, now).await
+        self.inner.import(ns, entry, epoch, now).await
     }
 
     async fn describe(&self, now: Timestamp) -> Result<Description> {

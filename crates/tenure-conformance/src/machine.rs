@@ -25,7 +25,7 @@ use tokio::runtime::Builder;
 
 use crate::Fixture;
 use crate::model::{Judgement, Model};
-use act::Machine;
+use act::{Epochs, Machine};
 use draw::plans;
 use plan::{NODES, Plan};
 
@@ -184,6 +184,7 @@ async fn play(nodes: &[Arc<dyn SessionStore>], plan: &Plan) -> Judgement {
         model: Model::default(),
         clock: 0,
         drawn: 0,
+        epochs: Epochs::default(),
     };
     machine.open(plan).await?;
     for (number, step) in plan.steps.iter().enumerate() {

@@ -6,6 +6,7 @@
 //! a store free, the model does not predict: it is shown the answer and judges it.
 
 mod life;
+mod log_in;
 mod look;
 mod many;
 mod reap;
@@ -171,13 +172,21 @@ impl Model {
         change: &Change,
         now: Timestamp,
     ) -> Updated {
-        let Some(kept) = self.spaces.get_mut(ns).and_then(|s| s.live(id, now)) else {
+        let Some(space) = self.spaces.get_mut(ns) else {
+            return Updated::Gone;
+        };
+        match space.live(id, now) {
+            None => return Updated::Gone,
+            Some(kept) if kept.record.version != expected => return Updated::Changed,
+            Some(_) => {}
+        }
+        if !space.admits(id, change, now) {
+            return Updated::Full;
+        }
+        let Some(kept) = space.live(id, now) else {
             return Updated::Gone;
         };
         let record = &mut kept.record;
-        if record.version != expected {
-            return Updated::Changed;
-        }
         if change.access == Access::Counts {
             life::used(record, now);
         }

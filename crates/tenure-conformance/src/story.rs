@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tenure_store::{
-    Created, Ended, Entry, Filter, Namespace, Outcome, Record, Result, SessionId, SessionStore,
-    Ticket, Timestamp,
+    Created, Ended, Entry, Filter, Imported, Namespace, Outcome, Record, Result, SessionId,
+    SessionStore, Ticket, Timestamp,
 };
 use tokio::task::JoinSet;
 
@@ -24,6 +24,12 @@ pub trait Story: SessionStore {
         let created = self.create(ns, record, record.created).await?;
         assert_eq!(created, Created::Done, "{} was free", record.id);
         Ok(())
+    }
+
+    /// Imports an entry, into the epoch that is the present one just before.
+    async fn bring(&self, ns: &Namespace, entry: &Entry, now: Timestamp) -> Result<Imported> {
+        let epoch = self.epoch(ns, entry.record.id).await?;
+        self.import(ns, entry, epoch, now).await
     }
 
     /// Claims until there is no more, settling nothing.

@@ -26,14 +26,16 @@
 //! from the allocator. `tests/footprint.rs` measures it.
 //!
 //! A call on one session locks one of the namespace's 64 shards for less than a
-//! microsecond. Calls on many lock one shard after the other, never two at once, and
-//! never wait for anything else: no future of this store is ever pending.
+//! microsecond. Calls on many lock one shard after the other; only a log-in with a
+//! limit on its principal's sessions locks all of them, for a few microseconds. None ever
+//! waits for anything else: no future of this store is ever pending.
 //!
 //! [Tenure]: https://docs.rs/tenure
 
 mod epoch;
 mod index;
 mod limits;
+mod log_in;
 mod look;
 mod merge;
 mod queue;

@@ -1,27 +1,37 @@
 //! What callers do to one session, and to all of a principal's.
 
 use tenure_store::{
-    After, Change, Created, End, EndReason, Ended, Entry, Principal, Record, SessionId, Timestamp,
-    Updated, Version,
+    After, Change, Created, End, EndReason, Ended, Entry, Epoch, Imported, Payload, Principal,
+    Record, Result, SessionId, State, Timestamp, Updated, Version,
 };
 
+use crate::epoch::Epochs;
 use crate::record::{self, Session};
 use crate::shard::Shard;
 use crate::space::Space;
 
 impl Space {
     pub(crate) fn create(&self, record: &Record) -> Created {
-        self.insert(Session::new(record))
-    }
-
-    pub(crate) fn import(&self, entry: &Entry) -> Created {
-        self.insert(Session::imported(entry))
-    }
-
-    fn insert(&self, mut session: Session) -> Created {
-        let mut shard = self.shard_of(session.id());
+        let mut session = Session::new(record);
+        let mut shard = self.shard_of(record.id);
         session.set_epoch(self.epochs.present());
         shard.insert(session)
+    }
+
+    pub(crate) fn import(&self, entry: &Entry, epoch: Epoch) -> Imported {
+        let mut session = Session::imported(entry);
+        let id = entry.record.id;
+        let mut shard = self.shard_of(id);
+        let present = self.epochs.present();
+        let is_late = entry.state == State::Live && epoch != Epoch::new(present.into());
+        if is_late && shard.get(id).is_none() {
+            return Imported::Reset;
+        }
+        session.set_epoch(present);
+        match shard.insert(session) {
+            Created::Done => Imported::Done,
+            Created::Exists => Imported::Exists,
+        }
     }
 
     pub(crate) fn load(&self, id: SessionId, now: Timestamp) -> Option<Record> {
@@ -43,26 +53,20 @@ impl Space {
         expected: Version,
         change: &Change,
         now: Timestamp,
-    ) -> Updated {
-        let payload = change.payload.as_ref().map(record::copy);
-        let mut shard = self.shard_of(id);
-        match shard.get(id) {
-            Some(session) if session.is_live(self.epochs.present(), now) => {
-                if session.version() != expected {
-                    return Updated::Changed;
-                }
-            }
-            _ => return Updated::Gone,
+    ) -> Result<Updated> {
+        let update = Update {
+            id,
+            expected,
+            change,
+            payload: change.payload.as_ref().map(record::copy),
+            now,
+        };
+        if let Some((principal, limit)) = change.limited()? {
+            return Ok(self.log_in(update, principal, limit));
         }
-        shard.change(id, |session| {
-            session.edit(|record| {
-                change.apply_to(record, now);
-                if let Some(payload) = payload {
-                    record.payload = payload;
-                }
-            });
-        });
-        Updated::Done
+        let mut shard = self.shard_of(id);
+        let refusal = update.refusal(&shard, &self.epochs);
+        Ok(refusal.unwrap_or_else(|| update.carry_out(&mut shard)))
     }
 
     pub(crate) fn end(
@@ -108,8 +112,43 @@ impl Space {
     }
 }
 
+/// An update of one session.
+pub(crate) struct Update<'a> {
+    pub(crate) id: SessionId,
+    pub(crate) expected: Version,
+    pub(crate) change: &'a Change,
+    /// A copy of the change's.
+    pub(crate) payload: Option<Payload>,
+    pub(crate) now: Timestamp,
+}
+
+impl Update<'_> {
+    /// Why it is not to be carried out, if it is not.
+    pub(crate) fn refusal(&self, shard: &Shard, epochs: &Epochs) -> Option<Updated> {
+        match shard.get(self.id) {
+            Some(session) if session.is_live(epochs.present(), self.now) => {
+                (session.version() != self.expected).then_some(Updated::Changed)
+            }
+            _ => Some(Updated::Gone),
+        }
+    }
+
+    /// Carries out what nothing speaks against.
+    pub(crate) fn carry_out(self, shard: &mut Shard) -> Updated {
+        shard.change(self.id, |session| {
+            session.edit(|record| {
+                self.change.apply_to(record, self.now);
+                if let Some(payload) = self.payload {
+                    record.payload = payload;
+                }
+            });
+        });
+        Updated::Done
+    }
+}
+
 /// Ends a session that is live at the instant of its end.
-fn finish(shard: &mut Shard, id: SessionId, end: End, after: After) -> Option<Ended> {
+pub(crate) fn finish(shard: &mut Shard, id: SessionId, end: End, after: After) -> Option<Ended> {
     let ended = shard.change(id, |session| {
         let tombstone = session.end(end);
         if let After::Hold(lease) = after {

@@ -12,7 +12,8 @@ use crate::shard::Shard;
 /// So many that callers on some dozens of cores rarely meet in one.
 const SHARDS: usize = 64;
 
-/// One namespace's sessions. Whoever locks a shard locks nothing else meanwhile.
+/// One namespace's sessions. Whoever locks a shard locks nothing else meanwhile, or all
+/// shards in their order.
 pub(crate) struct Space {
     pub(crate) epochs: Epochs,
     hooks_expected: RwLock<bool>,
@@ -51,8 +52,13 @@ impl Space {
 
     /// Locks the shard in which a session is, or would be.
     pub(crate) fn shard_of(&self, id: SessionId) -> MutexGuard<'_, Shard> {
+        self.shard(self.number_of(id))
+    }
+
+    /// The number of the shard in which a session is, or would be.
+    pub(crate) fn number_of(&self, id: SessionId) -> usize {
         let hash = self.hasher.hash_one(id);
-        lock(&self.shards[usize::try_from(hash).unwrap_or_default() % SHARDS])
+        usize::try_from(hash).unwrap_or_default() % SHARDS
     }
 
     /// Locks a shard by its number in [`shards`](Self::shards).
@@ -63,6 +69,11 @@ impl Space {
     /// Locks one shard after the other: each guard goes before the next one comes.
     pub(crate) fn shards(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {
         self.shards.iter().map(lock)
+    }
+
+    /// Locks all shards, for what concerns several of them in one step.
+    pub(crate) fn all_shards(&self) -> Vec<MutexGuard<'_, Shard>> {
+        self.shards.iter().map(lock).collect()
     }
 
     /// Forgets the resets of epochs of which no session is left to be reaped.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tenure_store::{
-    After, Change, Claimed, Counts, Created, Description, EndReason, Ended, Entry, Error,
-    ErrorKind, Filter, Hooks, Namespace, Outcome, Page, Principal, Purged, Record, Resolve, Result,
-    SessionId, SessionStore, Ticket, Timestamp, Updated, Version,
+    After, Change, Claimed, Counts, Created, Description, EndReason, Ended, Entry, Epoch, Error,
+    ErrorKind, Filter, Hooks, Imported, Namespace, Outcome, Page, Principal, Purged, Record,
+    Resolve, Result, SessionId, SessionStore, Ticket, Timestamp, Updated, Version,
 };
 
 use crate::limits;
@@ -117,9 +117,9 @@ impl SessionStore for MemoryStore {
         if let Some(payload) = &change.payload {
             limits::check_payload(payload, self.payload_limit)?;
         }
-        Ok(space.map_or(Updated::Gone, |space| {
+        space.map_or(Ok(Updated::Gone), |space| {
             space.update(id, expected, change, now)
-        }))
+        })
     }
 
     async fn end(
@@ -257,10 +257,21 @@ impl SessionStore for MemoryStore {
         Ok(space.is_some_and(|space| space.resolve(id, what, now)))
     }
 
-    async fn import(&self, ns: &Namespace, entry: &Entry, _now: Timestamp) -> Result<bool> {
+    async fn epoch(&self, ns: &Namespace, _id: SessionId) -> Result<Epoch> {
+        let space = self.opened(ns)?;
+        Ok(Epoch::new(space.epochs.present().into()))
+    }
+
+    async fn import(
+        &self,
+        ns: &Namespace,
+        entry: &Entry,
+        epoch: Epoch,
+        _now: Timestamp,
+    ) -> Result<Imported> {
         let space = self.opened(ns)?;
         limits::check_entry(entry, self.payload_limit)?;
-        Ok(space.import(entry) == Created::Done)
+        Ok(space.import(entry, epoch))
     }
 
     async fn describe(&self, _now: Timestamp) -> Result<Description> {

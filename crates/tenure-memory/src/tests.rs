@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use tenure_store::{
-    Access, After, Change, Created, EndReason, Failure, Field, Hooks, Namespace, Outcome, Payload,
-    Principal, Record, Resolve, Rotation, SessionId, Ticket, Timeout, Timestamp, Version,
+    Access, After, Change, Created, EndReason, Excess, Failure, Field, Hooks, Namespace, Outcome,
+    Payload, Principal, PrincipalLimit, Record, Resolve, Rotation, SessionId, Ticket, Timeout,
+    Timestamp, Version,
 };
 
 use crate::record::Session;
@@ -90,8 +91,15 @@ fn whatever_is_done_the_queues_and_the_index_agree_with_the_sessions() {
                 change.principal = [Field::Clear, Field::Set(name(dice.roll(3)))]
                     [usize::from(dice.roll(2) == 0)]
                 .clone();
+                change.principal_limit = (dice.roll(2) == 0).then_some(PrincipalLimit {
+                    sessions: 20,
+                    excess: Excess::EndOldest(After::Queue),
+                });
                 change.leaves_at = Field::Set(now.plus(Duration::from_millis(dice.roll(50))));
-                space.update(id, Version::new(0), &change, now) == tenure_store::Updated::Done
+                space
+                    .update(id, Version::new(0), &change, now)
+                    .expect("a good change")
+                    == tenure_store::Updated::Done
             }
             5 => {
                 let after = [

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tenure_memory::MemoryStore;
 use tenure_store::{
-    Access, Change, Created, Durability, Entry, ErrorKind, Filter, Hooks, Namespace, Payload,
-    Principal, Record, Rotation, SessionId, SessionStore, State, Timeout, Timestamp, Updated,
-    Version,
+    Access, Change, Created, Durability, Entry, Epoch, ErrorKind, Filter, Hooks, Namespace,
+    Payload, Principal, Record, Rotation, SessionId, SessionStore, State, Timeout, Timestamp,
+    Updated, Version,
 };
 
 fn at(millis: u32) -> Timestamp {
@@ -226,7 +226,7 @@ async fn a_payload_is_refused_from_one_byte_above_the_limit() {
         state: State::Live,
     };
     let refused = store
-        .import(&ns, &entry, at(0))
+        .import(&ns, &entry, Epoch::new(0), at(0))
         .await
         .expect_err("too large");
     assert_eq!(refused.kind(), ErrorKind::TooLarge);

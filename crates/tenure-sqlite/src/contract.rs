@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tenure_store::{
-    After, Change, Claimed, Counts, Created, Description, EndReason, Ended, Entry, Error,
-    ErrorKind, Filter, Hooks, Namespace, Outcome, Page, Payload, Principal, Purged, Record,
-    Resolve, Result, SessionId, SessionStore, State, Ticket, Timestamp, Tombstone, Updated,
+    After, Change, Claimed, Counts, Created, Description, EndReason, Ended, Entry, Epoch, Error,
+    ErrorKind, Filter, Hooks, Imported, Namespace, Outcome, Page, Payload, Principal, Purged,
+    Record, Resolve, Result, SessionId, SessionStore, State, Ticket, Timestamp, Tombstone, Updated,
     Version,
 };
 
 use crate::access::{Load, Touch};
-use crate::create::Create;
+use crate::create::{Create, Fate};
 use crate::describe::Describe;
 use crate::end::Finish;
+use crate::log_in::LogIn;
 use crate::look::{Count, Inspect, List};
-use crate::namespace::{Namespaces, Open, Reset, Revoke};
+use crate::namespace::{Namespaces, Open, Present, Reset, Revoke};
 use crate::reap::{Claim, Purge};
 use crate::settle::{self, Decide, Renew, Settle};
 use crate::store::SqliteStore;
@@ -29,11 +30,9 @@ impl SessionStore for SqliteStore {
     }
 
     async fn create(&self, ns: &Namespace, record: &Record, _: Timestamp) -> Result<Created> {
-        let stored = self.insert(ns, record, None).await?;
-        Ok(if stored {
-            Created::Done
-        } else {
-            Created::Exists
+        Ok(match self.insert(ns, record, Fate::Live(None)).await? {
+            Imported::Done => Created::Done,
+            Imported::Exists | Imported::Reset => Created::Exists,
         })
     }
 
@@ -58,6 +57,8 @@ impl SessionStore for SqliteStore {
         if let Some(payload) = &change.payload {
             self.check_size(payload)?;
         }
+        let limited = change.limited()?;
+        let limited = limited.map(|(principal, limit)| (principal.clone(), limit));
         let (ns, change) = (ns.clone(), change.clone());
         let update = Update {
             ns,
@@ -66,7 +67,17 @@ impl SessionStore for SqliteStore {
             change,
             now,
         };
-        self.writes.submit(update).await
+        match limited {
+            None => self.writes.submit(update).await,
+            Some((principal, limit)) => {
+                let log_in = LogIn {
+                    update,
+                    principal,
+                    limit,
+                };
+                self.writes.submit(log_in).await
+            }
+        }
     }
 
     async fn end(
@@ -222,13 +233,24 @@ impl SessionStore for SqliteStore {
         self.writes.submit(decide).await
     }
 
-    async fn import(&self, ns: &Namespace, entry: &Entry, _: Timestamp) -> Result<bool> {
-        let tombstone = match &entry.state {
-            State::Live => None,
-            State::Over(end) => Some(Tombstone::new(*end)),
-            State::Ended(tombstone) => Some(tombstone.clone()),
+    async fn epoch(&self, ns: &Namespace, _: SessionId) -> Result<Epoch> {
+        let ns = ns.clone();
+        self.reads.submit(Present { ns }).await
+    }
+
+    async fn import(
+        &self,
+        ns: &Namespace,
+        entry: &Entry,
+        epoch: Epoch,
+        _: Timestamp,
+    ) -> Result<Imported> {
+        let fate = match &entry.state {
+            State::Live => Fate::Live(Some(epoch)),
+            State::Over(end) => Fate::Ended(Tombstone::new(*end)),
+            State::Ended(tombstone) => Fate::Ended(tombstone.clone()),
         };
-        self.insert(ns, &entry.record, tombstone).await
+        self.insert(ns, &entry.record, fate).await
     }
 
     async fn describe(&self, _: Timestamp) -> Result<Description> {
@@ -257,27 +279,16 @@ impl SqliteStore {
         Ok(())
     }
 
-    async fn insert(
-        &self,
-        ns: &Namespace,
-        record: &Record,
-        tombstone: Option<Tombstone>,
-    ) -> Result<bool> {
+    async fn insert(&self, ns: &Namespace, record: &Record, fate: Fate) -> Result<Imported> {
         self.check_size(&record.payload)?;
         if record.accesses > 1 << 53 {
             return Err(Error::invalid("a session has at most 2^53 accesses"));
         }
-        if tombstone.as_ref().is_some_and(has_impossible_counter) {
+        if fate.tombstone().is_some_and(has_impossible_counter) {
             return Err(Error::invalid("a tombstone's counters go up to 2^31 - 1"));
         }
         let (ns, record) = (ns.clone(), record.clone());
-        self.writes
-            .submit(Create {
-                ns,
-                record,
-                tombstone,
-            })
-            .await
+        self.writes.submit(Create { ns, record, fate }).await
     }
 }
 

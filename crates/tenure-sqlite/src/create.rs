@@ -2,24 +2,49 @@
 
 use sqlx::SqliteConnection;
 use tenure_store::{
-    Error, ErrorKind, Failure, Namespace, Principal, Record, Result, Rotation, Timeout, Timestamp,
-    Tombstone,
+    Epoch, Error, ErrorKind, Failure, Imported, Namespace, Principal, Record, Result, Rotation,
+    SessionId, Timeout, Timestamp, Tombstone,
 };
 
 use crate::error::from_driver;
 use crate::fields::{Fields, Payloads, each, json};
 use crate::job::Operation;
-use crate::row::{ids, on_namespace, place, runs_out};
+use crate::row::{ids, on_namespace, on_session, place, runs_out, this};
 
 /// Stores a session if its id is free.
 pub(crate) struct Create {
     pub(crate) ns: Namespace,
     pub(crate) record: Record,
-    pub(crate) tombstone: Option<Tombstone>,
+    pub(crate) fate: Fate,
+}
+
+/// What is known of the session that is stored.
+pub(crate) enum Fate {
+    /// It may be live: it belongs to the namespace's present epoch, which has to be this
+    /// one if it says which.
+    Live(Option<Epoch>),
+    /// It has ended.
+    Ended(Tombstone),
+}
+
+impl Fate {
+    pub(crate) fn tombstone(&self) -> Option<&Tombstone> {
+        match self {
+            Fate::Live(_) => None,
+            Fate::Ended(tombstone) => Some(tombstone),
+        }
+    }
+
+    fn epoch(&self) -> Option<Epoch> {
+        match self {
+            Fate::Live(epoch) => *epoch,
+            Fate::Ended(_) => None,
+        }
+    }
 }
 
 impl Operation for Create {
-    type Answer = bool;
+    type Answer = Imported;
     const ATOMIC: bool = false;
 
     /// What was stored is told by the ids alone.
@@ -31,7 +56,7 @@ impl Operation for Create {
         self.record.payload.len()
     }
 
-    async fn run_all(creates: &[&Self], db: &mut SqliteConnection) -> Result<Vec<bool>> {
+    async fn run_all(creates: &[&Self], db: &mut SqliteConnection) -> Result<Vec<Imported>> {
         let mut payloads = Payloads::new();
         let sessions = json(creates.iter().map(|create| create.fields(&mut payloads)));
         // A session without a payload is one that the first statement has just stored; or a
@@ -46,9 +71,10 @@ impl Operation for Create {
              value ->> 15, value ->> 16, value ->> 17, value ->> 18, value ->> 19, \
              CAST(unhex(value ->> 20) AS TEXT) FROM ",
             each!(),
-            " WHERE true ON CONFLICT (ns, id) DO NOTHING RETURNING id; \
+            " WHERE (value ->> 21 <> epoch) IS NOT TRUE \
+             ON CONFLICT (ns, id) DO NOTHING RETURNING id; \
              INSERT INTO payload (number, bytes) \
-             SELECT session.number, substr(?2, value ->> 21, value ->> 22) FROM ",
+             SELECT session.number, substr(?2, value ->> 22, value ->> 23) FROM ",
             each!(),
             " CROSS JOIN session ON session.ns = namespace.ns \
              AND session.id = unhex(value ->> 2) AND session.version = value ->> 14 \
@@ -62,11 +88,13 @@ impl Operation for Create {
         let stored = ids(&rows)?;
         let mut answers = Vec::with_capacity(creates.len());
         for create in creates {
-            let done = stored.contains(&create.record.id);
-            if !done {
+            let id = create.record.id;
+            answers.push(if stored.contains(&id) {
+                Imported::Done
+            } else {
                 require(&create.ns, db).await?;
-            }
-            answers.push(done);
+                refusal(&create.ns, id, db).await?
+            });
         }
         Ok(answers)
     }
@@ -74,7 +102,7 @@ impl Operation for Create {
 
 impl Create {
     fn fields(&self, payloads: &mut Payloads) -> Fields {
-        let (record, tombstone) = (&self.record, self.tombstone.as_ref());
+        let (record, tombstone) = (&self.record, self.fate.tombstone());
         let place = tombstone.map(|tombstone| place(tombstone.phase));
         let due = place.map_or_else(|| runs_out(record), |(_, due)| due);
         let failure = tombstone.and_then(|tombstone| tombstone.last_failure.as_ref());
@@ -98,9 +126,20 @@ impl Create {
             .number(count(|tombstone| tombstone.claims))
             .number(count(|tombstone| tombstone.failures))
             .number(count(|tombstone| tombstone.unsettled))
-            .maybe_text(failure.map(Failure::as_str));
+            .maybe_text(failure.map(Failure::as_str))
+            .maybe(self.fate.epoch().map(|epoch| epoch.get().cast_signed()));
         payloads.add(Some(&record.payload), fields)
     }
+}
+
+/// Why a session was not stored in a namespace that is known.
+async fn refusal(ns: &Namespace, id: SessionId, db: &mut SqliteConnection) -> Result<Imported> {
+    let sql = concat!("SELECT 1 FROM session WHERE ", this!());
+    let taken = on_session(sql, ns, id).fetch_optional(db).await;
+    Ok(match taken.map_err(from_driver)? {
+        Some(_) => Imported::Exists,
+        None => Imported::Reset,
+    })
 }
 
 /// Refuses a namespace that nobody has opened.
@@ -111,8 +150,11 @@ pub(crate) async fn require(ns: &Namespace, db: &mut SqliteConnection) -> Result
         .await
         .map_err(from_driver)?
         .map(drop)
-        .ok_or_else(|| {
-            let message = format!("{ns} was never opened in this database: open it first");
-            Error::new(ErrorKind::Misconfigured, message)
-        })
+        .ok_or_else(|| unknown(ns))
+}
+
+/// The error of a namespace that nobody has opened.
+pub(crate) fn unknown(ns: &Namespace) -> Error {
+    let message = format!("{ns} was never opened in this database: open it first");
+    Error::new(ErrorKind::Misconfigured, message)
 }

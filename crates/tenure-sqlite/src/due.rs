@@ -109,16 +109,19 @@ impl Queues {
         Ok(())
     }
 
-    /// Forgets the resets of which no session is left.
-    pub(crate) async fn forget_resets(&self, db: &mut SqliteConnection) -> Result<()> {
-        let is_spent = |head: &&Head| head.reset.is_some() && head.first.is_none();
-        for head in self.heads.iter().filter(is_spent) {
-            sqlx::query("DELETE FROM reset WHERE ns = ?1 AND epoch = ?2")
-                .bind(self.ns)
-                .bind(head.queue)
-                .execute(&mut *db)
-                .await
-                .map_err(from_driver)?;
+    /// Forgets the resets of which no session is left, and looks at the queues again: some
+    /// of a later reset may be due, whose turn had not come.
+    pub(crate) async fn forget_resets(&mut self, db: &mut SqliteConnection) -> Result<()> {
+        while self.heads.iter().any(Head::is_spent) {
+            for head in self.heads.iter().filter(|head| head.is_spent()) {
+                sqlx::query("DELETE FROM reset WHERE ns = ?1 AND epoch = ?2")
+                    .bind(self.ns)
+                    .bind(head.queue)
+                    .execute(&mut *db)
+                    .await
+                    .map_err(from_driver)?;
+            }
+            self.refresh(db).await?;
         }
         Ok(())
     }
@@ -204,6 +207,11 @@ impl Head {
             reset: time(row, "at")?,
             first: get(row, "first")?,
         })
+    }
+
+    /// Whether it is a reset's, and nothing is left in it.
+    fn is_spent(&self) -> bool {
+        self.reset.is_some() && self.first.is_none()
     }
 
     fn is_due(&self, reach: Reach, now: Timestamp) -> bool {

@@ -47,6 +47,7 @@ mod fields;
 mod file;
 mod job;
 mod link;
+mod log_in;
 mod look;
 mod migrate;
 mod namespace;

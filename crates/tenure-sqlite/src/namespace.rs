@@ -2,10 +2,11 @@
 
 use sqlx::SqliteConnection;
 use tenure_store::{
-    After, Cursor, EndReason, Hooks, Kind, Namespace, Principal, Result, SessionId, Timestamp,
+    After, Cursor, EndReason, Epoch, Hooks, Kind, Namespace, Principal, Result, SessionId,
+    Timestamp,
 };
 
-use crate::create::require;
+use crate::create::{require, unknown};
 use crate::error::{corrupt, from_driver};
 use crate::job::Single;
 use crate::row::{self, get, live, on_namespace};
@@ -65,6 +66,26 @@ impl Single for Reset {
         .await
         .map_err(from_driver)?;
         Ok(())
+    }
+}
+
+/// A namespace's present epoch.
+#[derive(Debug)]
+pub(crate) struct Present {
+    pub(crate) ns: Namespace,
+}
+
+impl Single for Present {
+    type Answer = Epoch;
+
+    async fn run(&self, db: &mut SqliteConnection) -> Result<Epoch> {
+        let sql = "SELECT epoch FROM namespace WHERE kind = ?1 AND application = ?2";
+        let row = on_namespace(sql, &self.ns)
+            .fetch_optional(db)
+            .await
+            .map_err(from_driver)?
+            .ok_or_else(|| unknown(&self.ns))?;
+        Ok(Epoch::new(get::<i64>(&row, "epoch")?.cast_unsigned()))
     }
 }
 

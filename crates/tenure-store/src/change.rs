@@ -1,6 +1,8 @@
 //! What an update does to a record.
 
-use crate::{Payload, Principal, Record, Rotation, Timeout, Timestamp, Version};
+use crate::{
+    After, Error, Payload, Principal, Record, Result, Rotation, Timeout, Timestamp, Version,
+};
 
 /// Whether an operation is use that keeps the session alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +44,27 @@ impl<T> Field<T> {
     }
 }
 
+/// How many live sessions a principal may have in a namespace, and what becomes of one
+/// too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PrincipalLimit {
+    /// How many, the one that is being updated included; at least 1.
+    pub sessions: u32,
+    /// What becomes of one too many.
+    pub excess: Excess,
+}
+
+/// What becomes of a principal's sessions when there would be too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Excess {
+    /// The oldest of the others end, in the order of (created, id), for
+    /// [`EndReason::Displaced`](crate::EndReason::Displaced). [`After::Hold`] is
+    /// `Invalid` here.
+    EndOldest(After),
+    /// The update is refused as [`Updated::Full`].
+    Refuse,
+}
+
 /// What an [`update`](crate::SessionStore::update) writes: the next version and any
 /// of the fields. First the access, if it counts as one, then the fields: so an access
 /// that sets `leaves_at` leaves it set.
@@ -56,6 +79,9 @@ pub struct Change {
     pub payload: Option<Payload>,
     /// Who logged in, or out.
     pub principal: Field<Principal>,
+    /// How many live sessions the principal may have afterwards. Means nothing unless
+    /// the change sets a principal.
+    pub principal_limit: Option<PrincipalLimit>,
     /// The new idle time-out.
     pub idle_timeout: Field<Timeout>,
     /// The new lifetime, still counted from the start.
@@ -74,6 +100,7 @@ impl Change {
             access,
             payload: None,
             principal: Field::Keep,
+            principal_limit: None,
             idle_timeout: Field::Keep,
             lifetime: Field::Keep,
             rotation: None,
@@ -81,7 +108,27 @@ impl Change {
         }
     }
 
-    /// Does it to a record.
+    /// Who is to be held to which limit, if anybody.
+    ///
+    /// # Errors
+    /// `Invalid` for a limit of no sessions, and for [`After::Hold`]: nobody can hold
+    /// the ends of many.
+    pub fn limited(&self) -> Result<Option<(&Principal, PrincipalLimit)>> {
+        let (Field::Set(principal), Some(limit)) = (&self.principal, self.principal_limit) else {
+            return Ok(None);
+        };
+        if limit.sessions == 0 {
+            return Err(Error::invalid("a principal may have at least 1 session"));
+        }
+        if let Excess::EndOldest(After::Hold(_)) = limit.excess {
+            return Err(Error::invalid(
+                "nobody can hold the ends of many: queue or discard them",
+            ));
+        }
+        Ok(Some((principal, limit)))
+    }
+
+    /// Does it to a record. What its limit does to other sessions is not done here.
     pub fn apply_to(&self, record: &mut Record, now: Timestamp) {
         if self.access == Access::Counts {
             record.access(now);
@@ -122,4 +169,21 @@ pub enum Updated {
     Changed,
     /// The session is not live, and never will be again. Nothing was written.
     Gone,
+    /// The session is live and has the expected version, but its principal has as many
+    /// other live sessions as it may have in all. Nothing was written.
+    Full,
+}
+
+/// What became of an [`import`](crate::SessionStore::import).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[must_use]
+pub enum Imported {
+    /// The entry is stored.
+    Done,
+    /// The id is taken, whatever the epoch. What was there is unchanged.
+    Exists,
+    /// The namespace was reset since the epoch was read, and the entry was live: it is
+    /// refused, as the reset may have been meant for it. Nothing was written; read the
+    /// epoch again, then the session where it came from.
+    Reset,
 }

@@ -25,11 +25,13 @@ pub enum EndReason {
     Administrator,
     /// It lives on in another store. No hook runs for it.
     Moved,
+    /// Another log-in of its principal took its place.
+    Displaced,
 }
 
 impl EndReason {
     /// Every reason that this version knows.
-    pub const ALL: [EndReason; 8] = [
+    pub const ALL: [EndReason; 9] = [
         EndReason::Logout,
         EndReason::IdleTimeout,
         EndReason::Lifetime,
@@ -38,6 +40,7 @@ impl EndReason {
         EndReason::PrincipalRevoked,
         EndReason::Administrator,
         EndReason::Moved,
+        EndReason::Displaced,
     ];
 
     /// The number that stores write for it. It never changes.
@@ -51,6 +54,7 @@ impl EndReason {
             EndReason::PrincipalRevoked => 6,
             EndReason::Administrator => 7,
             EndReason::Moved => 8,
+            EndReason::Displaced => 9,
         }
     }
 
@@ -72,6 +76,7 @@ impl fmt::Display for EndReason {
             EndReason::PrincipalRevoked => "principal-revoked",
             EndReason::Administrator => "administrator",
             EndReason::Moved => "moved",
+            EndReason::Displaced => "displaced",
         })
     }
 }

@@ -31,14 +31,14 @@ mod record;
 mod store;
 mod time;
 
-pub use change::{Access, Change, Created, Field, Updated};
+pub use change::{Access, Change, Created, Excess, Field, Imported, PrincipalLimit, Updated};
 pub use end::{After, End, EndReason, Ended, Failure, Outcome, Phase, Ticket, Tombstone};
 pub use error::{Error, ErrorKind, Result};
 pub use id::{Principal, SessionId};
 pub use look::{
     Counts, Cursor, Description, Durability, Entry, Eviction, Filter, Page, State, Status,
 };
-pub use namespace::{Kind, Namespace};
+pub use namespace::{Epoch, Kind, Namespace};
 pub use reap::{Claimed, Hooks, Purged, Resolve};
 pub use record::{Payload, Record, Rotation, Version};
 pub use store::SessionStore;

@@ -118,6 +118,25 @@ impl fmt::Display for Namespace {
     }
 }
 
+/// Which generation of a namespace's sessions is the present one, in a store's own
+/// numbers. It means nothing to anybody else, nor for another id: it is read with
+/// [`epoch`](crate::SessionStore::epoch), and good for one
+/// [`import`](crate::SessionStore::import) of that id in that store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Epoch(u64);
+
+impl Epoch {
+    /// The epoch with this number, by the store that hands it out.
+    pub fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    After, Change, Claimed, Counts, Created, Description, EndReason, Ended, Entry, Filter, Hooks,
-    Namespace, Outcome, Page, Principal, Purged, Record, Resolve, Result, SessionId, Ticket,
-    Timestamp, Updated, Version,
+    After, Change, Claimed, Counts, Created, Description, EndReason, Ended, Entry, Epoch, Filter,
+    Hooks, Imported, Namespace, Outcome, Page, Principal, Purged, Record, Resolve, Result,
+    SessionId, Ticket, Timestamp, Updated, Version,
 };
 
 /// Where sessions are kept.
@@ -34,8 +34,9 @@ use crate::{
 /// 7. **Isolation.** No operation on one namespace sees or changes another. The same
 ///    id in two namespaces is two sessions.
 /// 8. **Looking changes nothing**: [`load`](Self::load), [`inspect`](Self::inspect),
-///    [`list`](Self::list), [`count`](Self::count), [`namespaces`](Self::namespaces)
-///    and [`describe`](Self::describe) leave every byte as it is.
+///    [`list`](Self::list), [`count`](Self::count), [`namespaces`](Self::namespaces),
+///    [`epoch`](Self::epoch) and [`describe`](Self::describe) leave every byte as it
+///    is.
 /// 9. **Cancellation.** A caller may drop a future at any point. The operation has
 ///    then happened or not, as a whole, and the store serves the next caller as if
 ///    nothing had been.
@@ -45,10 +46,10 @@ use crate::{
 /// 11. **One bad record harms only itself.** One caller's bad value, or one damaged
 ///     record, fails that caller's operation alone, even where operations of several
 ///     callers are carried out together.
-/// 12. **Unknown namespaces.** [`create`](Self::create), [`import`](Self::import) and
-///     [`reset`](Self::reset) refuse a namespace that was never
-///     [opened](Self::open), as `Misconfigured`; every other operation finds nothing
-///     in it.
+/// 12. **Unknown namespaces.** [`create`](Self::create), [`epoch`](Self::epoch),
+///     [`import`](Self::import) and [`reset`](Self::reset) refuse a namespace that was
+///     never [opened](Self::open), as `Misconfigured`; every other operation finds
+///     nothing in it.
 /// 13. **Limits.** A `limit` of 0 is `Invalid`. A limit bounds the rows *looked at*
 ///     beyond those returned too, so that one call is short however large the backlog;
 ///     a store may also stop earlier, to bound the bytes it returns.
@@ -56,7 +57,8 @@ use crate::{
 /// All methods are required and all are `dyn`-safe: services hold an
 /// `Arc<dyn SessionStore>`. `tenure-conformance` is this contract as tests.
 ///
-/// Each operation on one session costs one round trip.
+/// Each operation on one session costs one round trip; an update with a limit may cost
+/// a few.
 #[async_trait]
 pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// Makes a namespace known, once, and says whether end hooks are expected for it.
@@ -77,6 +79,19 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
 
     /// Changes a live session whose version is the expected one:
     /// [`Change::apply_to`]. What makes it end sooner takes effect at once.
+    ///
+    /// If the change sets a principal [with a limit](Change::limited), then in the same
+    /// step the principal's *other* sessions that are live at `now` are counted, this
+    /// one left out whosever it was. If they are as many as the limit or more, either
+    /// the update is refused, or the oldest of them end until one fewer than the limit
+    /// is left. So when updates of one principal return that all had the same limit, it
+    /// never has more live sessions than that, on any node. A principal comes with
+    /// [`create`](Self::create) and [`import`](Self::import) uncounted. Where sessions
+    /// lie on several servers, others may have ended though the change is not done, if
+    /// and only if the answer is `Unavailable`.
+    ///
+    /// # Errors
+    /// `Invalid`, among others, as [`Change::limited`] says.
     async fn update(
         &self,
         ns: &Namespace,
@@ -180,11 +195,27 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<bool>;
 
+    /// The epoch that a session of this id would be born into now; another one after
+    /// every [`reset`](Self::reset). A pure read.
+    async fn epoch(&self, ns: &Namespace, id: SessionId) -> Result<Epoch>;
+
     /// Stores an entry as it was in another store, times, version and counters
-    /// included, if its id is free; says whether. What was over becomes a tombstone
-    /// that waits for the reapers with the reason and instant it had. More than 2^53
-    /// accesses, or a tombstone's counter beyond 2^31 − 1, is `Invalid`.
-    async fn import(&self, ns: &Namespace, entry: &Entry, now: Timestamp) -> Result<bool>;
+    /// included, if its id is free. What was over becomes a tombstone that waits for
+    /// the reapers with the reason and instant it had. More than 2^53 accesses, or a
+    /// tombstone's counter beyond 2^31 − 1, is `Invalid`.
+    ///
+    /// An entry that is [live](crate::State::Live) is stored only if `epoch` is still
+    /// the present one for its id. Read the [`epoch`](Self::epoch) first, then the
+    /// entry where it is, then import: so no reset that came in between, and was
+    /// carried out in both places, is undone by a copy from before it. What is over or
+    /// ended cannot come back, and is stored whatever the epoch.
+    async fn import(
+        &self,
+        ns: &Namespace,
+        entry: &Entry,
+        epoch: Epoch,
+        now: Timestamp,
+    ) -> Result<Imported>;
 
     /// What the store is, what its writes survive, and which schema it has, read from
     /// its real settings.

@@ -59,7 +59,8 @@ async fn reseal(session: &Inner) -> Result<bool> {
             }
             Ok(true)
         }
-        Updated::Changed => Ok(false),
+        // It sets no principal, so it is never refused for one.
+        Updated::Changed | Updated::Full => Ok(false),
         Updated::Gone => {
             state.stage = Stage::Over;
             Err(Error::Gone)

@@ -14,7 +14,7 @@ use crate::core::{Core, EndHooks, StartHook};
 use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::payload::Sealing;
-use crate::policy::{HookPolicy, Policy};
+use crate::policy::{HookPolicy, OnExcess, Policy};
 use crate::{
     BoxError, Clock, EndHook, Error, KeyRing, OsRandomness, Randomness, Result, Session, Sessions,
     SystemClock,
@@ -31,6 +31,7 @@ pub struct SessionsBuilder {
     touch_resolution: Option<Duration>,
     rotation_grace: Duration,
     limits: Limits,
+    per_principal: Option<(u32, OnExcess)>,
     sealing: Sealing,
     hooks: HookPolicy,
     clock: Arc<dyn Clock>,
@@ -50,6 +51,7 @@ impl SessionsBuilder {
             touch_resolution: None,
             rotation_grace: Duration::ZERO,
             limits: Limits::default(),
+            per_principal: None,
             sealing: Sealing::default(),
             hooks: HookPolicy::default(),
             clock: Arc::new(SystemClock::default()),
@@ -96,6 +98,17 @@ impl SessionsBuilder {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// How many live sessions a principal may have, and what becomes of one too many: any
+    /// number by default. It is kept by each [log-in](Session::log_in) as it is
+    /// committed, exactly, however many come at once on however many nodes; a limit that
+    /// is lowered takes effect with the principal's next log-in. A session that has never
+    /// been committed costs a log-in two round trips instead of one.
+    #[must_use]
+    pub fn sessions_per_principal(mut self, limit: u32, excess: OnExcess) -> Self {
+        self.per_principal = Some((limit, excess));
         self
     }
 
@@ -209,7 +222,11 @@ impl SessionsBuilder {
 
     pub(crate) async fn build_as(self, kind: Kind) -> Result<Sessions> {
         let ns = Namespace::new(kind, &self.application)?;
+        let per_principal = self.per_principal;
         let policy = Policy {
+            principal_limit: per_principal
+                .map(|(sessions, excess)| excess.limit(sessions))
+                .transpose()?,
             idle_timeout: self.idle_timeout.map(Timeout::new).transpose()?,
             lifetime: self.lifetime.map(Timeout::new).transpose()?,
             touch_resolution: self.touch_resolution,

@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use tenure_store::{
-    Access, Change, Created, Payload, Record, Rotation, Timestamp, Updated, Version,
-};
+use tenure_store::{Access, Change, Payload, Record, Rotation, Timestamp, Updated, Version};
 
 use tracing::Instrument as _;
 
@@ -17,8 +15,6 @@ use crate::{Error, Result, Token};
 
 /// How often a write is tried against other processes' writes before it is given up.
 const ATTEMPTS: u32 = 128;
-/// How often a creation is tried when its answer gets lost.
-const CREATIONS: u32 = 3;
 
 /// A read-modify-write that goes with a commit, on the attributes as they will be.
 pub(crate) type Edit<'a> = &'a mut (dyn FnMut(&mut Attributes) -> Result<()> + Send);
@@ -48,35 +44,39 @@ async fn commit_or_read(session: &Inner, mut edit: Option<Edit<'_>>) -> Result<O
     }
     let _turn = session.core.queues.turn(session.id).await;
     let mut flight = Flight::begin(session)?;
+    let outcome = match flight.stage {
+        Stage::New => &commits.created,
+        Stage::Stored | Stage::Over => &commits.updated,
+    };
+    if flight.needs_admission() {
+        flight.create_anonymous().await?;
+    }
     if let Some(edit) = &mut edit {
         edit(&mut flight.attributes)?;
     }
     match flight.stage {
-        Stage::New => {
-            flight.create(edit).await?;
-            commits.created.increment(1);
-        }
-        Stage::Stored | Stage::Over => {
-            flight.update(edit).await?;
-            commits.updated.increment(1);
-        }
+        Stage::New => flight.create(edit).await?,
+        Stage::Stored | Stage::Over => flight.update(edit).await?,
     }
+    outcome.increment(1);
     flight.land()
 }
 
 /// One commit under way. If it does not land, its changes go back to where they were.
-struct Flight<'a> {
-    session: &'a Inner,
-    stage: Stage,
-    record: Record,
+pub(crate) struct Flight<'a> {
+    pub(crate) session: &'a Inner,
+    pub(crate) stage: Stage,
+    pub(crate) record: Record,
     /// As they will be: the record's, the delta, and the edit.
-    attributes: Attributes,
-    delta: Delta,
+    pub(crate) attributes: Attributes,
+    pub(crate) delta: Delta,
     carried: u32,
-    owes_token: bool,
+    pub(crate) owes_token: bool,
     owes_seal: bool,
-    drawn: Unacknowledged,
-    earlier: Unacknowledged,
+    pub(crate) drawn: Unacknowledged,
+    pub(crate) earlier: Unacknowledged,
+    /// This commit has stored the session for it to log in, and nobody else knows of it.
+    pub(crate) is_anonymous: bool,
 }
 
 impl<'a> Flight<'a> {
@@ -97,47 +97,11 @@ impl<'a> Flight<'a> {
             owes_seal: state.owes.seal,
             drawn: Unacknowledged::new(),
             earlier: state.unacknowledged.clone(),
+            is_anonymous: false,
         })
     }
 
-    async fn create(&mut self, mut edit: Option<Edit<'_>>) -> Result<()> {
-        let session = self.session;
-        let core = &session.core;
-        self.delta.apply_to_record(&mut self.record);
-        for _ in 0..CREATIONS {
-            self.record.version = self.draw()?;
-            let mut record = self.record.clone();
-            record.payload = core.seal(session.id, &self.attributes)?;
-            let now = core.now();
-            let lost = match core.store.create(&core.ns, &record, now).await {
-                Ok(Created::Done) => {
-                    self.owes_token = true;
-                    return Ok(());
-                }
-                Ok(Created::Exists) => None,
-                Err(error) if error.is_unavailable() => Some(error),
-                Err(error) => return Err(error.into()),
-            };
-            match core.store.load(&core.ns, session.id, now).await {
-                Ok(Some(found)) if self.drawn.contains(&found.version) => {
-                    self.owes_token = true;
-                    return Ok(());
-                }
-                // An earlier commit of this handle had happened after all.
-                Ok(Some(found)) if self.earlier.contains(&found.version) => {
-                    self.owes_token = true;
-                    self.rebase(found, &mut edit)?;
-                    return self.update(edit).await;
-                }
-                Ok(None) if lost.is_some() => {}
-                Ok(_) => return Err(self.refuse(Error::Gone)),
-                Err(error) => return Err(lost.unwrap_or(error).into()),
-            }
-        }
-        Err(Error::Contended)
-    }
-
-    async fn update(&mut self, mut edit: Option<Edit<'_>>) -> Result<()> {
+    pub(crate) async fn update(&mut self, mut edit: Option<Edit<'_>>) -> Result<()> {
         let session = self.session;
         let core = &session.core;
         if self.carried != self.record.rotation.number() {
@@ -163,6 +127,7 @@ impl<'a> Flight<'a> {
                     core.metrics.commits.conflicts.increment(1);
                     None
                 }
+                Ok(Updated::Full) => return Err(self.turn_away().await),
                 Err(error) if error.is_unavailable() => Some(error),
                 Err(error) => return Err(error.into()),
             };
@@ -181,7 +146,11 @@ impl<'a> Flight<'a> {
     }
 
     /// Puts the changes on top of what the store has now, unless they are there already.
-    fn rebase(&mut self, mut found: Record, edit: &mut Option<Edit<'_>>) -> Result<Found> {
+    pub(crate) fn rebase(
+        &mut self,
+        mut found: Record,
+        edit: &mut Option<Edit<'_>>,
+    ) -> Result<Found> {
         let mut attributes = self.session.core.open(&mut found)?;
         let is_ours = |version: &Version| {
             *version == found.version || attributes.was_updated_by(version.get())
@@ -227,6 +196,7 @@ impl<'a> Flight<'a> {
             change.payload = Some(core.seal_as_is(session.id, &self.attributes)?);
         }
         change.principal = self.delta.principal.clone();
+        change.principal_limit = core.policy.principal_limit;
         change.idle_timeout = self.delta.idle_timeout.clone();
         change.leaves_at = self.delta.leaves_at.clone();
         change.rotation = match self.delta.rotate {
@@ -242,15 +212,17 @@ impl<'a> Flight<'a> {
         Ok(change)
     }
 
-    fn draw(&mut self) -> Result<Version> {
+    pub(crate) fn draw(&mut self) -> Result<Version> {
         let version = self.session.core.draw_version()?;
         self.drawn.push(version);
         Ok(version)
     }
 
     /// The changes are refused for good.
-    fn refuse(&mut self, error: Error) -> Error {
+    pub(crate) fn refuse(&mut self, error: Error) -> Error {
         self.delta = Delta::default();
+        // A request that is refused counts as no access either.
+        self.session.state().owes.touch = false;
         if matches!(error, Error::Gone) {
             self.session.state().stage = Stage::Over;
         }
@@ -292,7 +264,7 @@ impl Drop for Flight<'_> {
 
 /// What a load after a conflict, or a lost answer, shows.
 #[derive(PartialEq, Eq)]
-enum Found {
+pub(crate) enum Found {
     /// The write had happened.
     OurOwn,
     /// Somebody else's, or nobody's.

@@ -23,6 +23,12 @@ pub enum Error {
     /// request as expired.
     #[error("the session's token was replaced meanwhile; these changes belong to the time before")]
     Superseded,
+    /// The principal that logs in has as many sessions as it
+    /// [may have](crate::SessionsBuilder::sessions_per_principal). Nothing was written,
+    /// and the handle keeps its changes, the log-in among them: commit again when one of
+    /// the others has ended, or let go of the handle and resume the session as it was.
+    #[error("the principal has as many sessions as it may have; end one of them first")]
+    TooManySessions,
     /// The session has had all the tokens there are, 16,777,216. Nothing was written: end
     /// it, and start another. A client that rotates that often is not a person.
     #[error("the session has used up its tokens; end it and start another")]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenure_store::{Record, Timeout, Timestamp};
+use tenure_store::{After, Excess, PrincipalLimit, Record, Timeout, Timestamp};
 
 use crate::attributes::Limits;
 use crate::{Error, Result};
@@ -16,7 +16,36 @@ pub(crate) struct Policy {
     pub(crate) touch_resolution: Option<Duration>,
     pub(crate) rotation_grace: Duration,
     pub(crate) limits: Limits,
+    pub(crate) principal_limit: Option<PrincipalLimit>,
     pub(crate) hooks: HookPolicy,
+}
+
+/// What becomes of the sessions of a principal that logs in once too often; see
+/// [`sessions_per_principal`](crate::SessionsBuilder::sessions_per_principal).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OnExcess {
+    /// Its oldest sessions end, for [`EndReason::Displaced`](crate::EndReason::Displaced):
+    /// whoever sits at the newest device is in.
+    EndOldest,
+    /// The log-in is refused as [`Error::TooManySessions`].
+    RefuseNewest,
+}
+
+impl OnExcess {
+    /// The limit of so many sessions, as stores keep it. The hooks of what it ends run
+    /// with the reapers.
+    pub(crate) fn limit(self, sessions: u32) -> Result<PrincipalLimit> {
+        if sessions == 0 {
+            return Err(Error::Policy(
+                "a principal that may log in needs at least one session",
+            ));
+        }
+        let excess = match self {
+            OnExcess::EndOldest => Excess::EndOldest(After::Queue),
+            OnExcess::RefuseNewest => Excess::Refuse,
+        };
+        Ok(PrincipalLimit { sessions, excess })
+    }
 }
 
 /// The longest that an access goes unwritten by default.

@@ -204,7 +204,10 @@ impl Session {
 
     /// Notes who has logged in. With the commit the session has a new token, and the old
     /// one is dead at once: whoever planted or saw it before the log-in has nothing
-    /// (session fixation; OWASP's session management cheat sheet).
+    /// (session fixation; OWASP's session management cheat sheet). Where principals may
+    /// have [only so many sessions](crate::SessionsBuilder::sessions_per_principal), the
+    /// commit ends the oldest, or is refused as
+    /// [`TooManySessions`](Error::TooManySessions).
     ///
     /// # Errors
     /// `Store` with `Invalid` for a principal outside the rules.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tenure_store::{
-    After, Change, Claimed, Cursor, End, EndReason, Ended, Entry, Error, ErrorKind, Filter, Hooks,
-    Outcome, Page, Phase, Principal, Purged, Record, Resolve, Result, SessionId, State, Ticket,
-    Timestamp, Tombstone, Updated, Version,
+    After, Change, Claimed, Created, Cursor, End, EndReason, Ended, Entry, Epoch, Error, ErrorKind,
+    Excess, Filter, Hooks, Imported, Outcome, Page, Phase, Principal, PrincipalLimit, Purged,
+    Record, Resolve, Result, SessionId, State, Ticket, Timestamp, Tombstone, Updated, Version,
 };
 
 /// What there is of one namespace. Of one that nobody opened there is an empty one.
@@ -64,8 +64,38 @@ impl Room {
         }
     }
 
+    /// The present epoch.
+    pub(crate) fn epoch(&self) -> Epoch {
+        Epoch::new(self.resets.len() as u64)
+    }
+
+    pub(crate) fn create(&mut self, record: Record) -> Created {
+        if self.insert(record, None) {
+            Created::Done
+        } else {
+            Created::Exists
+        }
+    }
+
+    /// Of an entry that is live, only into the epoch that it is for.
+    pub(crate) fn import(&mut self, entry: &Entry, epoch: Epoch) -> Imported {
+        let tombstone = match &entry.state {
+            State::Live => None,
+            State::Over(end) => Some(Tombstone::new(*end)),
+            State::Ended(tombstone) => Some(tombstone.clone()),
+        };
+        let record = &entry.record;
+        if tombstone.is_none() && epoch != self.epoch() && !self.rows.contains_key(&record.id) {
+            Imported::Reset
+        } else if self.insert(record.clone(), tombstone) {
+            Imported::Done
+        } else {
+            Imported::Exists
+        }
+    }
+
     /// Stores a session of the present epoch, if its id is free.
-    pub(crate) fn insert(&mut self, record: Record, tombstone: Option<Tombstone>) -> bool {
+    fn insert(&mut self, record: Record, tombstone: Option<Tombstone>) -> bool {
         let free = !self.rows.contains_key(&record.id);
         if free {
             let epoch = self.resets.len();
@@ -91,13 +121,48 @@ impl Room {
         expected: Version,
         change: &Change,
         now: Timestamp,
-    ) -> Updated {
+    ) -> Result<Updated> {
+        let limited = change.limited()?;
         match self.live(id, now) {
-            None => Updated::Gone,
-            Some(record) if record.version != expected => Updated::Changed,
-            Some(record) => {
-                change.apply_to(record, now);
-                Updated::Done
+            None => return Ok(Updated::Gone),
+            Some(record) if record.version != expected => return Ok(Updated::Changed),
+            Some(_) => {}
+        }
+        if let Some((principal, limit)) = limited
+            && !self.admit(id, principal, limit, now)
+        {
+            return Ok(Updated::Full);
+        }
+        if let Some(record) = self.live(id, now) {
+            change.apply_to(record, now);
+        }
+        Ok(Updated::Done)
+    }
+
+    /// Makes room for one more session of a principal, if that may be.
+    fn admit(
+        &mut self,
+        id: SessionId,
+        principal: &Principal,
+        limit: PrincipalLimit,
+        now: Timestamp,
+    ) -> bool {
+        let is_other =
+            |record: &Record| record.principal.as_ref() == Some(principal) && record.id != id;
+        let live = |row: &&Row| row.state(&self.resets, now) == State::Live;
+        let records = self.rows.values().filter(live).map(|row| &row.record);
+        let others = records.filter(|record| is_other(record)).map(Cursor::of);
+        let mut others: Vec<_> = others.collect();
+        others.sort();
+        let most = usize::try_from(limit.sessions - 1).unwrap_or(usize::MAX);
+        let excess = others.len().saturating_sub(most);
+        match limit.excess {
+            Excess::Refuse => excess == 0,
+            Excess::EndOldest(after) => {
+                for oldest in &others[..excess] {
+                    self.end(oldest.id, EndReason::Displaced, after, now);
+                }
+                true
             }
         }
     }

@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tenure_store::{
-    After, Change, Claimed, Counts, Created, Description, EndReason, Ended, Entry, Error,
-    ErrorKind, Filter, Hooks, Namespace, Outcome, Page, Payload, Principal, Purged, Record,
-    Resolve, Result, SessionId, SessionStore, State, Ticket, Timestamp, Tombstone, Updated,
-    Version,
+    After, Change, Claimed, Counts, Created, Description, EndReason, Ended, Entry, Epoch, Error,
+    ErrorKind, Filter, Hooks, Imported, Namespace, Outcome, Page, Payload, Principal, Purged,
+    Record, Resolve, Result, SessionId, SessionStore, State, Ticket, Timestamp, Updated, Version,
 };
 
 use room::Room;
@@ -73,8 +72,7 @@ impl SessionStore for OneMap {
 
     async fn create(&self, ns: &Namespace, record: &Record, _now: Timestamp) -> Result<Created> {
         fits(&record.payload)?;
-        let free = self.inside_known(ns, |room| room.insert(record.clone(), None))?;
-        Ok(if free { Created::Done } else { Created::Exists })
+        self.inside_known(ns, |room| room.create(record.clone()))
     }
 
     async fn load(&self, ns: &Namespace, id: SessionId, now: Timestamp) -> Result<Option<Record>> {
@@ -98,7 +96,7 @@ impl SessionStore for OneMap {
         now: Timestamp,
     ) -> Result<Updated> {
         change.payload.as_ref().map_or(Ok(()), fits)?;
-        self.inside(ns, |room| room.update(id, expected, change, now))
+        self.inside(ns, |room| room.update(id, expected, change, now))?
     }
 
     async fn end(
@@ -203,15 +201,20 @@ impl SessionStore for OneMap {
         self.inside(ns, |room| room.resolve(id, what, now))
     }
 
-    async fn import(&self, ns: &Namespace, entry: &Entry, _now: Timestamp) -> Result<bool> {
+    async fn epoch(&self, ns: &Namespace, _id: SessionId) -> Result<Epoch> {
+        self.inside_known(ns, |room| room.epoch())
+    }
+
+    async fn import(
+        &self,
+        ns: &Namespace,
+        entry: &Entry,
+        epoch: Epoch,
+        _now: Timestamp,
+    ) -> Result<Imported> {
         fits(&entry.record.payload)?;
         countable(entry)?;
-        let tombstone = match &entry.state {
-            State::Live => None,
-            State::Over(end) => Some(Tombstone::new(*end)),
-            State::Ended(tombstone) => Some(tombstone.clone()),
-        };
-        self.inside_known(ns, |room| room.insert(entry.record.clone(), tombstone))
+        self.inside_known(ns, |room| room.import(entry, epoch))
     }
 
     async fn describe(&self, _now: Timestamp) -> Result<Description> {

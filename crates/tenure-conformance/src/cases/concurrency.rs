@@ -31,7 +31,7 @@ async fn read_modify_write(
         {
             Updated::Done => return Ok(()),
             Updated::Changed => {}
-            Updated::Gone => panic!("a live session was called gone"),
+            refused => panic!("a live session was refused as {refused:?}"),
         }
     }
     panic!("no update of the version just read in {PATIENCE} attempts");

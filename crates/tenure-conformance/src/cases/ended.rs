@@ -1,6 +1,8 @@
 //! E: ended stays ended. One request loads, another one ends, and the first comes late.
 
-use tenure_store::{After, Created, EndReason, Entry, Outcome, Record, Rotation, State, Updated};
+use tenure_store::{
+    After, Created, EndReason, Entry, Imported, Outcome, Record, Rotation, State, Updated,
+};
 
 use crate::props::{
     IDLE, LEASE, at, counted, id, passive, payload, principal, record, record_of, version,
@@ -45,7 +47,7 @@ async fn nothing_brings_it_back(stage: &Stage, now: i64) -> Verdict {
                 record: record_of(1, "alice"),
                 state: State::Live,
             };
-            assert!(!node.import(ns, &live, now).await?);
+            assert_eq!(node.bring(ns, &live, now).await?, Imported::Exists);
         }
     }
     assert_eq!(

@@ -1,7 +1,7 @@
 //! O: entries that come from another store.
 
 use tenure_store::{
-    After, End, EndReason, Entry, ErrorKind, Filter, Outcome, Phase, State, Tombstone,
+    After, End, EndReason, Entry, ErrorKind, Filter, Imported, Outcome, Phase, State, Tombstone,
 };
 
 use crate::props::{
@@ -11,7 +11,7 @@ use crate::props::{
 use crate::story::{Story, both};
 use crate::{Stage, Verdict};
 
-fn live(number: u64) -> Entry {
+pub(super) fn live(number: u64) -> Entry {
     Entry {
         record: record(number),
         state: State::Live,
@@ -19,7 +19,7 @@ fn live(number: u64) -> Entry {
 }
 
 /// A dead letter after three attempts, and one more that is held.
-fn tombstones() -> [Tombstone; 3] {
+pub(super) fn tombstones() -> [Tombstone; 3] {
     let end = End {
         reason: EndReason::Administrator,
         at: at(-HOUR),
@@ -52,7 +52,7 @@ pub async fn an_imported_session_lives_on(stage: &Stage) -> Verdict {
     entry.record.accesses = 77;
     entry.record.last_access = at(HOUR);
     entry.record.leaves_at = Some(at(HOUR + 5));
-    assert!(stage.import(ns, &entry, at(HOUR + 1)).await?);
+    assert_eq!(stage.bring(ns, &entry, at(HOUR + 1)).await?, Imported::Done);
     assert_eq!(stage.entry(ns, id(1), at(HOUR + 2)).await?, entry);
     let loaded = stage.other().load(ns, id(1), at(HOUR + 2)).await?;
     assert_eq!(loaded.as_ref(), Some(&entry.record));
@@ -76,7 +76,7 @@ pub async fn an_imported_tombstone_is_what_it_was(stage: &Stage) -> Verdict {
             record: record_of(number, "alice"),
             state: State::Ended(tombstone),
         };
-        assert!(stage.import(ns, &entry, at(2)).await?);
+        assert_eq!(stage.bring(ns, &entry, at(2)).await?, Imported::Done);
         assert_eq!(stage.other().entry(ns, id(number), at(3)).await?, entry);
         assert_eq!(stage.load(ns, id(number), at(3)).await?, None);
         assert!(!stage.touch(ns, id(number), at(3)).await?);
@@ -117,7 +117,7 @@ pub async fn an_imported_session_that_was_over_stays_over(stage: &Stage) -> Verd
             record: endless(number),
             state: State::Over(end),
         };
-        assert!(stage.import(ns, &entry, at(6)).await?);
+        assert_eq!(stage.bring(ns, &entry, at(6)).await?, Imported::Done);
         assert_eq!(stage.load(ns, id(number), at(6)).await?, None);
         assert_eq!(
             stage.load(ns, id(number), at(1)).await?,
@@ -138,7 +138,10 @@ pub async fn an_imported_session_that_was_over_stays_over(stage: &Stage) -> Verd
 /// What ran out on the way is over when it arrives.
 pub async fn an_import_revives_nothing_that_ran_out(stage: &Stage) -> Verdict {
     let ns = stage.portal();
-    assert!(stage.import(ns, &live(1), at(IDLE + 5)).await?);
+    assert_eq!(
+        stage.bring(ns, &live(1), at(IDLE + 5)).await?,
+        Imported::Done
+    );
     assert_eq!(stage.load(ns, id(1), at(IDLE + 5)).await?, None);
     let ended = stage.claim_one(ns, at(IDLE + 5)).await?;
     assert_eq!(ended.tombstone.end.reason, EndReason::IdleTimeout);
@@ -166,10 +169,13 @@ pub async fn an_import_takes_no_id_in_use(stage: &Stage) -> Verdict {
     for number in 1..=4 {
         let mut intruder = live(number);
         intruder.record.version = version(99);
-        assert!(!stage.other().import(ns, &intruder, at(2)).await?);
+        assert_eq!(
+            stage.other().bring(ns, &intruder, at(2)).await?,
+            Imported::Exists
+        );
         let [_, _, dead] = tombstones();
         intruder.state = State::Ended(dead);
-        assert!(!stage.import(ns, &intruder, at(2)).await?);
+        assert_eq!(stage.bring(ns, &intruder, at(2)).await?, Imported::Exists);
     }
     assert_eq!(stage.everything(ns, at(2)).await?, before);
     Ok(())
@@ -181,10 +187,11 @@ pub async fn an_import_happens_once(stage: &Stage) -> Verdict {
     for number in 0..20 {
         let imported = both(stage, |node| {
             let ns = ns.clone();
-            async move { node.import(&ns, &live(number), at(1)).await }
+            async move { node.bring(&ns, &live(number), at(1)).await }
         });
         let imported = imported.await?;
-        assert_ne!(imported[0], imported[1]);
+        let done = imported.iter().filter(|it| **it == Imported::Done);
+        assert_eq!(done.count(), 1);
     }
     assert_eq!(stage.count(ns, at(1)).await?.live, 20);
     Ok(())
@@ -194,7 +201,7 @@ pub async fn an_import_happens_once(stage: &Stage) -> Verdict {
 pub async fn an_imported_session_belongs_to_the_present(stage: &Stage) -> Verdict {
     let ns = stage.portal();
     stage.reset(ns, at(10)).await?;
-    assert!(stage.import(ns, &live(1), at(11)).await?);
+    assert_eq!(stage.bring(ns, &live(1), at(11)).await?, Imported::Done);
     assert!(stage.load(ns, id(1), at(12)).await?.is_some());
     stage.reset(ns, at(13)).await?;
     assert_eq!(stage.load(ns, id(1), at(14)).await?, None);
@@ -228,7 +235,7 @@ pub async fn a_copy_is_like_the_original(stage: &Stage) -> Verdict {
     }
     let original = stage.everything(from, at(4)).await?;
     for entry in &original {
-        assert!(stage.import(to, entry, at(4)).await?);
+        assert_eq!(stage.bring(to, entry, at(4)).await?, Imported::Done);
     }
     assert_eq!(stage.everything(to, at(4)).await?, original);
     assert_eq!(
@@ -272,12 +279,12 @@ pub async fn an_import_with_impossible_counters_is_refused(stage: &Stage) -> Ver
     }
     // Those beyond first, so that their ids are free.
     for (beyond, entry) in entries.into_iter().rev() {
-        let imported = stage.import(ns, &entry, at(1)).await;
+        let imported = stage.bring(ns, &entry, at(1)).await;
         if beyond == 1 {
             let kind = imported.map_err(|error| error.kind());
             assert_eq!(kind, Err(ErrorKind::Invalid));
         } else {
-            assert!(imported?);
+            assert_eq!(imported?, Imported::Done);
             assert_eq!(stage.entry(ns, entry.record.id, at(1)).await?, entry);
         }
     }

@@ -1,8 +1,8 @@
 //! B: no operation on one namespace sees or changes another.
 
 use tenure_store::{
-    After, Claimed, Counts, EndReason, Entry, Field, Filter, Namespace, Outcome, Purged, Record,
-    Resolve, Result, Ticket, Updated,
+    After, Claimed, Counts, EndReason, Entry, Field, Filter, Imported, Namespace, Outcome, Purged,
+    Record, Resolve, Result, Ticket, Updated,
 };
 
 use crate::props::{
@@ -279,7 +279,11 @@ pub async fn import_takes_no_id_in_another_namespace(stage: &Stage) -> Verdict {
     let scene = Scene::set(stage).await?;
     for ns in [stage.wiki(), stage.visitors()] {
         for entry in &scene.before {
-            assert!(stage.import(ns, entry, at(NOW)).await?, "in {ns}");
+            assert_eq!(
+                stage.bring(ns, entry, at(NOW)).await?,
+                Imported::Done,
+                "in {ns}"
+            );
         }
     }
     scene.is_unchanged().await

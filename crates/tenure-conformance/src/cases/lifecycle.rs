@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tenure_store::{
-    After, Created, Durability, EndReason, Entry, Error, Filter, Hooks, Kind, Namespace, Outcome,
-    Resolve, State, Ticket,
+    After, Created, Durability, EndReason, Entry, Epoch, Error, Filter, Hooks, Kind, Namespace,
+    Outcome, Resolve, State, Ticket,
 };
 use tokio::task::JoinSet;
 
@@ -141,7 +141,8 @@ pub async fn a_closed_store_is_unavailable(stage: &Stage) -> Verdict {
     refused("count", node.count(ns, at(1))).await;
     refused("namespaces", node.namespaces()).await;
     refused("resolve", node.resolve(ns, id(1), Resolve::Discard, at(1))).await;
-    refused("import", node.import(ns, &entry, at(1))).await;
+    refused("epoch", node.epoch(ns, id(2))).await;
+    refused("import", node.import(ns, &entry, Epoch::new(0), at(1))).await;
     refused("describe", node.describe(at(1))).await;
     Ok(())
 }

@@ -56,7 +56,7 @@ pub async fn a_payload_beyond_the_limit_is_refused(stage: &Stage) -> Verdict {
         record: record_beyond,
         state: State::Live,
     };
-    let refused = stage.import(ns, &entry, at(0)).await;
+    let refused = stage.bring(ns, &entry, at(0)).await;
     assert_eq!(
         refused.map_err(|error| error.kind()),
         Err(ErrorKind::TooLarge)

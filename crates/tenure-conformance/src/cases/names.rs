@@ -21,7 +21,13 @@ pub async fn an_unknown_namespace_is_refused_by_what_writes(stage: &Stage) -> Ve
     assert_eq!(reset.map_err(|error| error.kind()), misconfigured);
     stage.put(stage.portal(), &record(1)).await?;
     let entry = stage.entry(stage.portal(), id(1), at(0)).await?;
-    let imported = stage.import(&unknown, &entry, at(0)).await;
+    let epoch = stage.epoch(&unknown, id(1)).await;
+    assert_eq!(
+        epoch.map(|_| ()).map_err(|error| error.kind()),
+        misconfigured
+    );
+    let epoch = stage.epoch(stage.portal(), id(1)).await?;
+    let imported = stage.import(&unknown, &entry, epoch, at(0)).await;
     assert_eq!(
         imported.map(|_| ()).map_err(|error| error.kind()),
         misconfigured

@@ -163,7 +163,7 @@ pub async fn an_update_racing_a_reset_revives_nothing(stage: &Stage) -> Verdict 
                     {
                         Updated::Done => current = next,
                         Updated::Gone => break,
-                        Updated::Changed => panic!("nobody else changed it"),
+                        refused => panic!("nobody changed it, but it was {refused:?}"),
                     }
                 }
                 Ok((number, current))

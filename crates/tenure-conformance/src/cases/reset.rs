@@ -87,7 +87,7 @@ pub async fn a_reset_is_the_reason_unless_there_was_an_earlier_one(stage: &Stage
 /// A namespace remembers when each of its resets was, for as long as it matters.
 pub async fn each_session_is_ended_by_the_first_reset_after_it(stage: &Stage) -> Verdict {
     let ns = stage.portal();
-    for number in 1..=5 {
+    for number in 1..=20 {
         let now = i64::try_from(number).unwrap_or(0) * 10;
         stage.put(ns, &endless(number)).await?;
         stage.nth(number).reset(ns, at(now)).await?;
@@ -106,7 +106,7 @@ pub async fn each_session_is_ended_by_the_first_reset_after_it(stage: &Stage) ->
         .collect();
     ends.sort_unstable();
     let reset = EndReason::ApplicationReset;
-    let expected = (1..=5).map(|number| {
+    let expected = (1..=20).map(|number| {
         let now = i64::try_from(number).unwrap_or(0) * 10;
         (at(now), reset, id(number))
     });

@@ -133,7 +133,7 @@ pub async fn a_rotation_racing_an_end_never_leaves_it_alive(stage: &Stage) -> Ve
         let last = match updated {
             Updated::Done => rotated,
             Updated::Gone => record(number),
-            Updated::Changed => panic!("nobody else changed it"),
+            refused => panic!("nobody else changed it, but it was {refused:?}"),
         };
         assert_eq!(ended.record, last);
         assert_eq!(stage.load(ns, id(number), at(1)).await?, None);

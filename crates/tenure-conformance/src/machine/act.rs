@@ -1,15 +1,16 @@
 //! Takes one step: calls the store, asks the model, compares.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tenure_store::{
-    After, Cursor, Description, ErrorKind, Filter, Namespace, Outcome, Result, SessionId,
-    SessionStore, Ticket, Timestamp,
+    After, Cursor, Description, Entry, Epoch, ErrorKind, Filter, Namespace, Outcome, Result,
+    SessionId, SessionStore, Ticket, Timestamp,
 };
 
 use super::draft::{Drawing, pick, whose};
-use super::plan::{Act, Afterwards, Expected, NODES, SPACES, Step, Tick};
+use super::plan::{Act, Afterwards, Expected, NODES, Read, SPACES, Step, Tick};
 use crate::model::{Judgement, Model, same_answer};
 use crate::props;
 
@@ -23,7 +24,11 @@ pub(super) struct Machine<'a> {
     pub(super) clock: i64,
     /// How many versions were drawn.
     pub(super) drawn: u64,
+    pub(super) epochs: Epochs,
 }
+
+/// The epoch that was read last for each session: the store's, and the model's.
+pub(super) type Epochs = BTreeMap<(Namespace, SessionId), (Epoch, usize)>;
 
 impl Machine<'_> {
     pub(super) async fn take(&mut self, step: &Step) -> Judgement {
@@ -47,6 +52,7 @@ impl Machine<'_> {
             now: props::at(self.clock + self.skew[node]),
             model: &mut self.model,
             drawn: &mut self.drawn,
+            epochs: &mut self.epochs,
         }
     }
 }
@@ -58,6 +64,7 @@ pub(super) struct Scene<'a> {
     pub(super) now: Timestamp,
     pub(super) model: &'a mut Model,
     pub(super) drawn: &'a mut u64,
+    pub(super) epochs: &'a mut Epochs,
 }
 
 impl Scene<'_> {
@@ -66,6 +73,7 @@ impl Scene<'_> {
             Act::Load(id) => self.load(pick(*id)).await,
             Act::Touch(id) => self.touch(pick(*id)).await,
             Act::Inspect(id) => self.inspect(pick(*id)).await,
+            Act::Epoch(id) => self.epoch(pick(*id)).await,
             Act::Create(_) | Act::Update(..) | Act::Import(..) => self.write(act).await,
             Act::End(..) | Act::EndPrincipal(..) | Act::Reset => self.end(act).await,
             Act::Claim { lease, limit } => {
@@ -128,11 +136,7 @@ impl Scene<'_> {
                 let got = store.create(ns, &record, now).await;
                 same_answer("create", got, self.model.create(ns, &record))
             }
-            Act::Import(birth, past) => {
-                let entry = drawing.entry(birth, *past);
-                let got = store.import(ns, &entry, now).await;
-                same_answer("import", got, self.model.import(ns, &entry))
-            }
+            Act::Import(birth, past, read) => self.import(drawing.entry(birth, *past), *read).await,
             Act::Update(id, expected, draft) => {
                 let id = pick(*id);
                 let right = self.model.version(ns, id);
@@ -147,6 +151,29 @@ impl Scene<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    async fn epoch(&mut self, id: SessionId) -> Judgement {
+        let got = self.store.epoch(self.ns, id).await;
+        let expected = self.model.epoch(self.ns);
+        if let (Ok(got), Ok(expected)) = (&got, &expected) {
+            let read = (*got, *expected);
+            self.epochs.insert((self.ns.clone(), id), read);
+        }
+        // What its numbers are is the store's own business.
+        same_answer("epoch", got.map(|_| ()), expected.map(|_| ()))
+    }
+
+    async fn import(&mut self, entry: Entry, read: Read) -> Judgement {
+        let key = (self.ns.clone(), entry.record.id);
+        if matches!(read, Read::Now) || !self.epochs.contains_key(&key) {
+            self.epoch(entry.record.id).await?;
+        }
+        let unknown = (Epoch::new(0), 0);
+        let (epoch, resets) = self.epochs.get(&key).copied().unwrap_or(unknown);
+        let got = self.store.import(self.ns, &entry, epoch, self.now).await;
+        let expected = self.model.import(self.ns, &entry, resets);
+        same_answer("import", got, expected)
     }
 
     async fn end(&mut self, act: &Act) -> Judgement {

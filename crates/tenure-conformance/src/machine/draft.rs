@@ -53,6 +53,7 @@ impl Drawing {
             access: draft.access,
             payload: draft.payload.clone().map(Payload::new),
             principal: changed(&draft.principal, |number| Some(whose(*number))),
+            principal_limit: draft.limit,
             idle_timeout: timeout(&draft.idle_timeout),
             lifetime: timeout(&draft.lifetime),
             rotation: draft.rotation.map(|rotation| self.rotation(rotation)),

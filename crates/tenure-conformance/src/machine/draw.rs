@@ -6,10 +6,12 @@ use std::fmt;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use tenure_store::{Access, EndReason, Field, Hooks, Resolve, Status};
+use tenure_store::{
+    Access, After, EndReason, Excess, Field, Hooks, PrincipalLimit, Resolve, Status,
+};
 
 use super::plan::{
-    Act, Afterwards, Birth, Draft, Expected, Held, IDS, Lookup, NODES, Past, Plan, SPACES,
+    Act, Afterwards, Birth, Draft, Expected, Held, IDS, Lookup, NODES, Past, Plan, Read, SPACES,
     Settlement, Step, Tick, Tries,
 };
 
@@ -55,6 +57,7 @@ fn acts() -> impl Strategy<Value = Act> {
         5 => (0..IDS).prop_map(Act::Load),
         5 => (0..IDS).prop_map(Act::Touch),
         8 => (0..IDS, expected(), drafts()).prop_map(|(id, version, draft)| Act::Update(id, version, draft)),
+        9 => (0..IDS, log_ins()).prop_map(|(id, draft)| Act::Update(id, Expected::Right, draft)),
         5 => (0..IDS, reasons(), afterwards()).prop_map(|(id, reason, after)| Act::End(id, reason, after)),
         4 => (0..3_u8, option::of(0..IDS), afterwards()).prop_map(|(whose, except, after)| Act::EndPrincipal(whose, except, after)),
         2 => Just(Act::Reset),
@@ -68,7 +71,8 @@ fn acts() -> impl Strategy<Value = Act> {
         2 => Just(Act::Count),
         1 => Just(Act::Namespaces),
         3 => (0..IDS, prop_oneof![Just(Resolve::Requeue), Just(Resolve::Discard)]).prop_map(|(id, what)| Act::Resolve(id, what)),
-        3 => (births(), pasts()).prop_map(|(birth, past)| Act::Import(birth, past)),
+        2 => (0..IDS).prop_map(Act::Epoch),
+        5 => (births(), pasts(), reads()).prop_map(|(birth, past, read)| Act::Import(birth, past, read)),
         1 => Just(Act::Describe),
     ]
 }
@@ -85,7 +89,7 @@ fn births() -> impl Strategy<Value = Birth> {
     );
     let rest = (
         1..4_u64,
-        option::weighted(0.75, 0..3_u8),
+        option::weighted(0.75, owners()),
         rotations(),
         payloads(),
     );
@@ -121,12 +125,27 @@ fn drafts() -> impl Strategy<Value = Draft> {
             access,
             payload,
             principal,
+            limit: None,
             idle_timeout,
             lifetime,
             rotation,
             leaves_in,
         },
     )
+}
+
+/// Changes that log somebody in who may have only so many sessions.
+fn log_ins() -> impl Strategy<Value = Draft> {
+    let excess = prop_oneof![
+        2 => Just(Excess::Refuse),
+        1 => Just(Excess::EndOldest(After::Queue)),
+        1 => Just(Excess::EndOldest(After::Discard)),
+    ];
+    (drafts(), owners(), 1..3_u32, excess).prop_map(|(draft, who, sessions, excess)| Draft {
+        principal: Field::Set(who),
+        limit: Some(PrincipalLimit { sessions, excess }),
+        ..draft
+    })
 }
 
 fn lookups() -> impl Strategy<Value = Lookup> {
@@ -161,6 +180,15 @@ fn pasts() -> impl Strategy<Value = Past> {
         3 => Past::Held(reason, ago, tries),
         _ => Past::Dead(reason, ago, tries),
     })
+}
+
+/// Mostly the same one, so that a principal has several sessions.
+fn owners() -> impl Strategy<Value = u8> {
+    prop_oneof![2 => Just(0), 1 => Just(1), 1 => Just(2)]
+}
+
+fn reads() -> impl Strategy<Value = Read> {
+    prop_oneof![Just(Read::Now), Just(Read::Before)]
 }
 
 fn settlements() -> impl Strategy<Value = Settlement> {

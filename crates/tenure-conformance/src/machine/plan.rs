@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use tenure_store::{Access, EndReason, Field, Hooks, Resolve, Status};
+use tenure_store::{Access, EndReason, Field, Hooks, PrincipalLimit, Resolve, Status};
 
 /// How many ids there are.
 pub(super) const IDS: u8 = 5;
@@ -64,7 +64,8 @@ pub(super) enum Act {
     Count,
     Namespaces,
     Resolve(u8, Resolve),
-    Import(Birth, Past),
+    Epoch(u8),
+    Import(Birth, Past, Read),
     Describe,
 }
 
@@ -96,6 +97,7 @@ pub(super) struct Draft {
     pub(super) access: Access,
     pub(super) payload: Option<Vec<u8>>,
     pub(super) principal: Field<u8>,
+    pub(super) limit: Option<PrincipalLimit>,
     pub(super) idle_timeout: Field<i64>,
     pub(super) lifetime: Field<i64>,
     pub(super) rotation: Option<(u32, Option<i64>)>,
@@ -134,6 +136,15 @@ pub(super) struct Lookup {
     pub(super) created: Option<(i64, i64)>,
     pub(super) after: Option<(i64, u8)>,
     pub(super) limit: u32,
+}
+
+/// Which epoch an import names.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Read {
+    /// The present one.
+    Now,
+    /// The one that was read last for its id, if ever.
+    Before,
 }
 
 /// What became of an imported entry, so many milliseconds ago.
@@ -182,6 +193,7 @@ impl Act {
             Act::Load(id)
             | Act::Touch(id)
             | Act::Inspect(id)
+            | Act::Epoch(id)
             | Act::Update(id, ..)
             | Act::End(id, ..)
             | Act::Resolve(id, _) => Some(*id),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tenure_store::{
-    After, EndReason, Entry, ErrorKind, Namespace, Outcome, Phase, Principal, Resolve, Result,
-    SessionId, State, Ticket, Timestamp, Tombstone,
+    After, EndReason, Entry, ErrorKind, Imported, Namespace, Outcome, Phase, Principal, Resolve,
+    Result, SessionId, State, Ticket, Timestamp, Tombstone,
 };
 
 use super::{Fate, Kept, Model, life};
@@ -106,10 +106,23 @@ impl Model {
         true
     }
 
-    pub(crate) fn import(&mut self, ns: &Namespace, entry: &Entry) -> Result<bool, ErrorKind> {
+    /// How many resets there were: what an epoch stands for.
+    pub(crate) fn epoch(&mut self, ns: &Namespace) -> Result<usize, ErrorKind> {
+        Ok(self.opened(ns)?.resets.len())
+    }
+
+    pub(crate) fn import(
+        &mut self,
+        ns: &Namespace,
+        entry: &Entry,
+        epoch: usize,
+    ) -> Result<Imported, ErrorKind> {
         let space = self.opened(ns)?;
         if space.sessions.contains_key(&entry.record.id) {
-            return Ok(false);
+            return Ok(Imported::Exists);
+        }
+        if entry.state == State::Live && epoch != space.resets.len() {
+            return Ok(Imported::Reset);
         }
         let fate = match &entry.state {
             State::Live => Fate::Running {
@@ -120,7 +133,7 @@ impl Model {
         };
         let record = entry.record.clone();
         space.sessions.insert(record.id, Kept { record, fate });
-        Ok(true)
+        Ok(Imported::Done)
     }
 
     /// How often a session's tombstone was claimed: 0 if there is none.

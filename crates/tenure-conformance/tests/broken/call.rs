@@ -2,8 +2,8 @@
 //! lying about the time, by taking a session out, by importing it as something else.
 
 use tenure_store::{
-    After, EndReason, Ended, Entry, Filter, Namespace, Outcome, Record, Resolve, Result, SessionId,
-    SessionStore, State, Ticket, Timestamp, Tombstone,
+    After, EndReason, Ended, Entry, Filter, Imported, Namespace, Outcome, Record, Resolve, Result,
+    SessionId, SessionStore, State, Ticket, Timestamp, Tombstone,
 };
 
 use crate::faults::Fault;
@@ -44,9 +44,11 @@ impl Call<'_> {
         self.good.inspect(&self.ns, id, self.now).await
     }
 
-    pub(crate) async fn import(&self, record: Record, state: State) -> Result<bool> {
+    /// Stores an entry, whatever was reset meanwhile.
+    pub(crate) async fn import(&self, record: Record, state: State) -> Result<Imported> {
         let entry = Entry { record, state };
-        self.good.import(&self.ns, &entry, self.now).await
+        let epoch = self.good.epoch(&self.ns, entry.record.id).await?;
+        self.good.import(&self.ns, &entry, epoch, self.now).await
     }
 
     /// Ends a session for a reason of the wrapper's.
@@ -105,7 +107,7 @@ impl Call<'_> {
         if let Some(mut record) = self.load(id).await? {
             self.remove(id).await?;
             change(&mut record);
-            self.import(record, State::Live).await?;
+            let _ = self.import(record, State::Live).await?;
         }
         Ok(())
     }
@@ -113,7 +115,7 @@ impl Call<'_> {
     /// Makes something else of a tombstone.
     pub(crate) async fn replace(&self, record: Record, tombstone: Tombstone) -> Result<()> {
         self.remove(record.id).await?;
-        self.import(record, State::Ended(tombstone)).await?;
+        let _ = self.import(record, State::Ended(tombstone)).await?;
         Ok(())
     }
 

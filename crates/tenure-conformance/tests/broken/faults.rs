@@ -60,6 +60,16 @@ faults! {
     PassiveCounts           D29a  Sees  "a passive update counts as an access",
     ChangedForGone          E31a  Sees  "an update of the ended says Changed",
 
+    // Logging in.
+    IgnoresTheLimit         J58a  Sees  "a log-in takes no notice of its limit",
+    EndsTheNewest           J58a  Blind "the newest of a principal's sessions makes room",
+    DisplacesWithoutHook    J58a  Sees  "what makes room leaves no tombstone",
+    WritesWhenFull          J58b  Sees  "a log-in that is refused is done all the same",
+    CountsItself            J58c  Sees  "a session that is theirs already is in its own way",
+    CountsWhatIsOver        J58d  Sees  "sessions that are over count",
+    EndsBeforeItLooks       J58f  Sees  "room is made for an update that is then refused",
+    CountsThenWrites        J58l  Blind "the sessions are counted first, and the update done later",
+
     // Ending.
     EndsTwice               A5d   Sees  "what ran out can be ended once more",
     EndForgetsPayload       L68   Sees  "a tombstone has no payload",
@@ -106,6 +116,8 @@ faults! {
     ImportOverwrites        O79e  Sees  "an import replaces what has the id",
     ImportResetsTimes       O79a  Sees  "an imported session starts anew",
     ImportRevives           O79c  Sees  "what was over is imported as live",
+    ImportsAcrossResets     O79j  Sees  "what was live is imported whatever was reset meanwhile",
+    ImportDistrustsTheEnded O79j  Sees  "what has ended is refused after a reset",
     SharesKinds             B11   Sees  "sessions and visitors share their ids",
     SharesApplications      B11   Sees  "applications share their ids",
     FoldsApplications       B13   Sees  "applications are compared without case",

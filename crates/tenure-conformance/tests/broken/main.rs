@@ -4,6 +4,7 @@
 mod call;
 mod ending;
 mod faults;
+mod log_in;
 #[path = "../../examples/one_map/store.rs"]
 mod one_map;
 mod reaping;

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tenure_store::{
-    After, Change, Claimed, Counts, Created, Description, EndReason, Ended, Entry, Filter, Hooks,
-    Kind, Namespace, Outcome, Page, Principal, Purged, Record, Resolve, Result, SessionId,
-    SessionStore, Ticket, Timestamp, Updated, Version,
+    After, Change, Claimed, Counts, Created, Description, EndReason, Ended, Entry, Epoch, Filter,
+    Hooks, Imported, Kind, Namespace, Outcome, Page, Principal, Purged, Record, Resolve, Result,
+    SessionId, SessionStore, Ticket, Timestamp, Updated, Version,
 };
 
 use crate::call::Call;
 use crate::faults::Fault;
-use crate::{ending, reaping, writing};
+use crate::{ending, log_in, reaping, writing};
 
 /// The wrapper.
 #[derive(Debug)]
@@ -109,7 +109,18 @@ impl SessionStore for Broken {
         change: &Change,
         now: Timestamp,
     ) -> Result<Updated> {
-        writing::update(&self.call(ns, now)?, id, expected, change).await
+        let call = self.call(ns, now)?;
+        match change.limited()? {
+            Some((principal, limit)) => {
+                let log_in = log_in::LogIn {
+                    id,
+                    principal,
+                    limit,
+                };
+                log_in.update(&call, expected, change).await
+            }
+            None => writing::update(&call, id, expected, change).await,
+        }
     }
 
     async fn end(
@@ -240,8 +251,19 @@ impl SessionStore for Broken {
         reaping::resolve(&self.call(ns, now)?, id, what).await
     }
 
-    async fn import(&self, ns: &Namespace, entry: &Entry, now: Timestamp) -> Result<bool> {
-        writing::import(&self.call(ns, now)?, entry).await
+    async fn epoch(&self, ns: &Namespace, id: SessionId) -> Result<Epoch> {
+        let call = self.call(ns, Timestamp::MIN)?;
+        call.good.epoch(&call.ns, id).await
+    }
+
+    async fn import(
+        &self,
+        ns: &Namespace,
+        entry: &Entry,
+        epoch: Epoch,
+        now: Timestamp,
+    ) -> Result<Imported> {
+        writing::import(&self.call(ns, now)?, entry, epoch).await
     }
 
     async fn describe(&self, now: Timestamp) -> Result<Description> {

@@ -1,8 +1,8 @@
 //! Faults of creating, loading, touching, changing and importing.
 
 use tenure_store::{
-    Access, Change, Created, Entry, Hooks, Payload, Record, Result, SessionId, State, Updated,
-    Version,
+    Access, Change, Created, Entry, Epoch, Hooks, Imported, Payload, Record, Result, SessionId,
+    State, Updated, Version,
 };
 
 use crate::call::{Call, before};
@@ -106,7 +106,7 @@ pub(crate) async fn update(
     }
 }
 
-pub(crate) async fn import(call: &Call<'_>, entry: &Entry) -> Result<bool> {
+pub(crate) async fn import(call: &Call<'_>, entry: &Entry, epoch: Epoch) -> Result<Imported> {
     let Entry {
         mut record,
         mut state,
@@ -118,9 +118,17 @@ pub(crate) async fn import(call: &Call<'_>, entry: &Entry) -> Result<bool> {
             record.created = call.now;
             record.last_access = call.now;
         }
+        (Fault::ImportsAcrossResets, _) => return call.import(record, state).await,
+        (Fault::ImportDistrustsTheEnded, State::Over(_) | State::Ended(_)) => {
+            let present = call.good.epoch(&call.ns, record.id).await?;
+            if present != epoch && call.inspect(record.id).await?.is_none() {
+                return Ok(Imported::Reset);
+            }
+        }
         _ => {}
     }
-    call.import(record, state).await
+    let entry = Entry { record, state };
+    call.good.import(&call.ns, &entry, epoch, call.now).await
 }
 
 /// Changes what has ended, and makes it live again.
@@ -130,7 +138,7 @@ async fn revive(call: &Call<'_>, id: SessionId, change: &Change) -> Result<Updat
     };
     call.remove(id).await?;
     change.apply_to(&mut record, call.now);
-    call.import(record, State::Live).await?;
+    let _ = call.import(record, State::Live).await?;
     Ok(Updated::Done)
 }
 
