@@ -17,6 +17,7 @@ mod limits;
 mod looking;
 mod operators;
 mod peeking;
+mod reapers;
 mod sealing;
 mod secrets;
 mod starts;
@@ -93,12 +94,7 @@ on_every_backend! {
         a_hook_that_hangs_does_not_hold_up_the_others
         a_hook_cannot_bring_its_session_back
         unreadable_attributes_still_reach_the_hook
-        an_explicit_end_whose_node_dies_is_found_by_a_reaper
-        many_reapers_run_each_hook_once
-        a_reaper_without_a_hook_needs_to_be_asked_for
-        a_reaper_without_hooks_cannot_take_anothers
-        a_reaper_that_is_shut_down_gives_back_what_it_has_not_begun
-        a_reaper_survives_an_outage;
+        an_explicit_end_whose_node_dies_is_found_by_a_reaper;
     key_files:
         a_ring_from_a_file_is_the_ring_that_was_meant
         a_key_file_that_everybody_can_read_is_told_of;
@@ -154,6 +150,12 @@ on_every_backend! {
     sealing:
         plain_payloads_are_refused_where_they_are_not_wanted
         sealing_is_switched_off_and_on_again_by_use;
+    reapers:
+        many_reapers_run_each_hook_once
+        a_reaper_without_a_hook_needs_to_be_asked_for
+        a_reaper_without_hooks_cannot_take_anothers
+        a_reaper_that_is_shut_down_gives_back_what_it_has_not_begun
+        a_reaper_survives_an_outage;
     secrets:
         what_is_stored_opens_nothing
         debug_and_errors_show_nothing_secret
@@ -209,6 +211,7 @@ fn every_case_in_the_files_is_on_the_list() {
         ("operators", include_str!("operators.rs")),
         ("peeking", include_str!("peeking.rs")),
         ("sealing", include_str!("sealing.rs")),
+        ("reapers", include_str!("reapers.rs")),
         ("secrets", include_str!("secrets.rs")),
         ("starts", include_str!("starts.rs")),
         ("timeouts", include_str!("timeouts.rs")),

@@ -11,6 +11,7 @@ mod clock;
 mod commit;
 mod core;
 mod delta;
+mod ending;
 mod error;
 mod find;
 mod first_commit;

@@ -1,0 +1,145 @@
+//! Reapers, alone and side by side.
+
+use std::time::Duration;
+
+use tenure::{EndedSession, Error};
+
+use crate::hooks::with_hook;
+use crate::support::world::{IDLE, World, stored};
+
+pub(crate) async fn many_reapers_run_each_hook_once(world: World) {
+    const SESSIONS: usize = 1_000;
+    let (sessions, notes) = with_hook(&world).await;
+    for _ in 0..SESSIONS {
+        stored(&sessions).await;
+    }
+    sessions.reset().await.expect("resets");
+    let mut reapers = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let reaper = sessions.reaper().expect("a hook").batch(37);
+        reapers.spawn(async move { reaper.run_once().await });
+    }
+    let mut succeeded = 0;
+    while let Some(reaped) = reapers.join_next().await {
+        succeeded += reaped.expect("no panic").expect("answers").succeeded;
+    }
+    assert_eq!(succeeded, SESSIONS as u64);
+    let by_session = notes.by_session();
+    assert_eq!(by_session.len(), SESSIONS);
+    assert!(by_session.values().all(|calls| *calls == 1), "each once");
+    let counts = world.counts().await;
+    assert_eq!(
+        (counts.over, counts.waiting, counts.held),
+        (0, 0, 0),
+        "drained"
+    );
+}
+
+pub(crate) async fn a_reaper_without_a_hook_needs_to_be_asked_for(world: World) {
+    let unstated = world.sessions().await;
+    assert!(matches!(unstated.reaper(), Err(Error::Policy(_))));
+    let sessions = world
+        .builder()
+        .no_end_hook()
+        .build()
+        .await
+        .expect("good settings");
+    let (session, _) = stored(&sessions).await;
+    stored(&sessions).await;
+    session.end().await.expect("ends");
+    world.clock.advance(IDLE);
+    let reaped = sessions
+        .reaper()
+        .expect("asked for")
+        .run_once()
+        .await
+        .expect("answers");
+    assert_eq!(reaped.purged, 2);
+}
+
+pub(crate) async fn a_reaper_without_hooks_cannot_take_anothers(world: World) {
+    let (with, notes) = with_hook(&world).await;
+    let without = world
+        .builder()
+        .no_end_hook()
+        .build()
+        .await
+        .expect("good settings");
+    stored(&with).await;
+    let (session, _) = stored(&without).await;
+    session.end().await.expect("ends");
+    world.clock.advance(IDLE);
+    let refused = without.reaper().expect("asked for").run_once().await;
+    assert!(matches!(&refused, Err(Error::Store(_))), "{refused:?}");
+    let reaped = with
+        .reaper()
+        .expect("a hook")
+        .run_once()
+        .await
+        .expect("answers");
+    assert_eq!(
+        reaped.succeeded, 2,
+        "one ran out, one was ended by a node without hooks"
+    );
+    assert_eq!(notes.calls().len(), 2);
+}
+
+pub(crate) async fn a_reaper_that_is_shut_down_gives_back_what_it_has_not_begun(world: World) {
+    let (begun, mut is_begun) = tokio::sync::mpsc::channel(8);
+    let (go_on, wait) = tokio::sync::watch::channel(false);
+    let sessions = world
+        .builder()
+        .on_end(move |_: EndedSession| {
+            let (begun, mut wait) = (begun.clone(), wait.clone());
+            async move {
+                begun.send(()).await?;
+                wait.wait_for(|go_on| *go_on).await?;
+                Ok::<_, tenure::BoxError>(())
+            }
+        })
+        .build()
+        .await
+        .expect("good settings");
+    for _ in 0..10 {
+        stored(&sessions).await;
+    }
+    sessions.reset().await.expect("resets");
+    let reaper = sessions.reaper().expect("a hook");
+    let reaper = reaper
+        .concurrency(2)
+        .pause(Duration::from_millis(1))
+        .spawn();
+    is_begun.recv().await.expect("the first hook begins");
+    is_begun.recv().await.expect("the second hook begins");
+    let mut stopping = Box::pin(reaper.shutdown());
+    assert!(
+        futures_util::poll!(&mut stopping).is_pending(),
+        "two hooks are under way"
+    );
+    go_on.send(true).expect("hooks are waiting");
+    stopping.await;
+    let counts = world.counts().await;
+    assert_eq!(counts.held, 0, "nothing is left in its hands");
+    assert_eq!(
+        counts.over + counts.waiting,
+        8,
+        "two were finished, eight given back"
+    );
+}
+
+pub(crate) async fn a_reaper_survives_an_outage(world: World) {
+    let (sessions, notes) = with_hook(&world).await;
+    let (session, _) = stored(&sessions).await;
+    world.clock.advance(IDLE);
+    world.store.fail_next(3);
+    let reaper = sessions
+        .reaper()
+        .expect("a hook")
+        .pause(Duration::from_millis(1))
+        .spawn();
+    while notes.calls().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    reaper.shutdown().await;
+    assert_eq!(notes.calls()[0].id(), session.id());
+}
