@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenure::{EndReason, EndedSession, Error, Sessions};
+use tenure::{EndReason, EndedSession, Error};
 use tenure_store::{
     Access, Change, EndReason as Reason, Payload, SessionStore as _, Status, Updated, Version,
 };
@@ -11,19 +11,8 @@ use tenure_store::{After, Filter};
 use crate::support::hooks::{Mood, Notebook};
 use crate::support::world::{IDLE, MINUTE, World, resumed, stored};
 
-pub(crate) async fn with_hook(world: &World) -> (Sessions, Notebook) {
-    let notes = Notebook::default();
-    let sessions = world
-        .builder()
-        .on_end(notes.clone())
-        .build()
-        .await
-        .expect("good settings");
-    (sessions, notes)
-}
-
 pub(crate) async fn an_explicit_end_runs_its_hook_at_once_and_once(world: World) {
-    let (sessions, notes) = with_hook(&world).await;
+    let (sessions, notes) = world.with_hook().await;
     let (session, _) = stored(&sessions).await;
     assert!(session.end().await.expect("ends"));
     let reaper = sessions.reaper().expect("there is a hook");
@@ -43,7 +32,7 @@ pub(crate) async fn an_explicit_end_runs_its_hook_at_once_and_once(world: World)
 }
 
 pub(crate) async fn a_session_that_ran_out_gets_its_hook_from_the_reaper(world: World) {
-    let (sessions, notes) = with_hook(&world).await;
+    let (sessions, notes) = world.with_hook().await;
     let (session, token) = stored(&sessions).await;
     let ended_at = world.now().plus(IDLE);
     world.clock.advance(IDLE * 50);
@@ -72,7 +61,7 @@ pub(crate) async fn a_session_that_ran_out_gets_its_hook_from_the_reaper(world: 
 }
 
 pub(crate) async fn the_hook_gets_the_whole_last_state(world: World) {
-    let (sessions, notes) = with_hook(&world).await;
+    let (sessions, notes) = world.with_hook().await;
     let (session, _) = stored(&sessions).await;
     session.log_in("alice").expect("a good name");
     session.set("cart", &vec![1, 2, 3]).expect("fits");
@@ -134,7 +123,7 @@ pub(crate) async fn a_hook_that_fails_is_tried_again_and_then_set_aside(world: W
 }
 
 pub(crate) async fn a_hook_that_panics_is_a_failed_hook(world: World) {
-    let (sessions, notes) = with_hook(&world).await;
+    let (sessions, notes) = world.with_hook().await;
     notes.be(Mood::Panic);
     let (session, token) = stored(&sessions).await;
     session.end().await.expect("ends all the same");
@@ -231,7 +220,7 @@ pub(crate) async fn a_hook_cannot_bring_its_session_back(world: World) {
 }
 
 pub(crate) async fn unreadable_attributes_still_reach_the_hook(world: World) {
-    let (sessions, notes) = with_hook(&world).await;
+    let (sessions, notes) = world.with_hook().await;
     let (damaged, token) = stored(&sessions).await;
     let (_, healthy) = stored(&sessions).await;
     let ns = sessions.namespace();
@@ -274,7 +263,7 @@ pub(crate) async fn unreadable_attributes_still_reach_the_hook(world: World) {
 }
 
 pub(crate) async fn an_explicit_end_whose_node_dies_is_found_by_a_reaper(world: World) {
-    let (sessions, notes) = with_hook(&world).await;
+    let (sessions, notes) = world.with_hook().await;
     let (session, _) = stored(&sessions).await;
     // A node that ended it, and died before its hook ran.
     let lease = After::Hold(Duration::from_secs(90));

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use tenure::{EndedSession, Error};
 
-use crate::hooks::with_hook;
 use crate::support::world::{IDLE, World, stored};
 
 pub(crate) async fn many_reapers_run_each_hook_once(world: World) {
     const SESSIONS: usize = 1_000;
-    let (sessions, notes) = with_hook(&world).await;
+    let (sessions, notes) = world.with_hook().await;
     for _ in 0..SESSIONS {
         stored(&sessions).await;
     }
@@ -58,7 +57,7 @@ pub(crate) async fn a_reaper_without_a_hook_needs_to_be_asked_for(world: World) 
 }
 
 pub(crate) async fn a_reaper_without_hooks_cannot_take_anothers(world: World) {
-    let (with, notes) = with_hook(&world).await;
+    let (with, notes) = world.with_hook().await;
     let without = world
         .builder()
         .no_end_hook()
@@ -128,7 +127,7 @@ pub(crate) async fn a_reaper_that_is_shut_down_gives_back_what_it_has_not_begun(
 }
 
 pub(crate) async fn a_reaper_survives_an_outage(world: World) {
-    let (sessions, notes) = with_hook(&world).await;
+    let (sessions, notes) = world.with_hook().await;
     let (session, _) = stored(&sessions).await;
     world.clock.advance(IDLE);
     world.store.fail_next(3);

@@ -9,6 +9,7 @@ use tenure_store::{
     Access, Change, Counts, Entry, Namespace, Payload, SessionStore, Updated, Version,
 };
 
+use super::hooks::Notebook;
 use super::keys::ring;
 use super::watched::Watched;
 
@@ -66,6 +67,13 @@ impl World {
 
     pub(crate) async fn sessions(&self) -> Sessions {
         self.builder().build().await.expect("the settings are good")
+    }
+
+    /// Sessions with an end hook that notes its calls.
+    pub(crate) async fn with_hook(&self) -> (Sessions, Notebook) {
+        let notes = Notebook::default();
+        let builder = self.builder().on_end(notes.clone());
+        (builder.build().await.expect("the settings are good"), notes)
     }
 
     /// All that the backend has written to files.
