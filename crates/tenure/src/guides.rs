@@ -17,3 +17,6 @@ pub mod rotating_keys {}
 
 #[doc = include_str!("guides/observability.md")]
 pub mod observability {}
+
+#[doc = include_str!("guides/moving.md")]
+pub mod moving {}

@@ -1,0 +1,111 @@
+//! Two empty stores, and as many nodes on both as a test wants.
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tenure::MigratingStore;
+use tenure_conformance::props::{at, id, record};
+use tenure_conformance::story::Story;
+use tenure_store::{
+    EndReason, Ended, Entry, Hooks, Namespace, Outcome, SessionId, SessionStore, Timestamp,
+};
+
+use crate::line::{Life, Line};
+
+/// Which backends; each [`world`](Self::world) is a new pair of stores.
+pub(crate) struct Pair {
+    old: &'static str,
+    new: &'static str,
+}
+
+impl Pair {
+    pub(crate) fn of(old: &'static str, new: &'static str) -> Self {
+        Self { old, new }
+    }
+
+    /// Two empty stores, the namespace opened in both.
+    pub(crate) async fn world(&self) -> World {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let url = |backend: &str, name: &str| match backend {
+            "sqlite" => {
+                let path = folder.path().join(name);
+                format!("sqlite:{}?synchronous=normal", path.display())
+            }
+            other => format!("{other}:"),
+        };
+        let (old, new) = (url(self.old, "old.db"), url(self.new, "new.db"));
+        let world = World {
+            old: tenure_connect::connect(&old).await.expect("opens"),
+            new: tenure_connect::connect(&new).await.expect("opens"),
+            ns: Namespace::sessions("portal").expect("a good name"),
+            _folder: folder,
+        };
+        world
+            .node()
+            .open(&world.ns, Hooks::Expected)
+            .await
+            .expect("opens");
+        world
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) old: Arc<dyn SessionStore>,
+    pub(crate) new: Arc<dyn SessionStore>,
+    pub(crate) ns: Namespace,
+    /// Gone with the world.
+    _folder: TempDir,
+}
+
+impl World {
+    /// One more node, which knows nothing of the others.
+    pub(crate) fn node(&self) -> MigratingStore {
+        MigratingStore::new(Arc::clone(&self.old), Arc::clone(&self.new))
+    }
+
+    /// A node that will die.
+    pub(crate) fn mortal(&self, life: &Arc<Life>) -> MigratingStore {
+        let cut = |store: &Arc<dyn SessionStore>| {
+            Arc::new(Line {
+                store: Arc::clone(store),
+                births: None,
+                life: Some(Arc::clone(life)),
+            })
+        };
+        MigratingStore::new(cut(&self.old), cut(&self.new))
+    }
+
+    /// A session in the old store, from before the move began.
+    pub(crate) async fn born_before(&self, number: u64) -> SessionId {
+        self.old
+            .put(&self.ns, &record(number))
+            .await
+            .expect("stored");
+        id(number)
+    }
+
+    /// Everything that lies in a store.
+    pub(crate) async fn all_in(&self, store: &Arc<dyn SessionStore>, now: Timestamp) -> Vec<Entry> {
+        store.everything(&self.ns, now).await.expect("answers")
+    }
+
+    /// Whatever anybody may have left: claims and settles until nothing has come for
+    /// several leases; says whose hooks ran and why.
+    pub(crate) async fn reap_to_the_end(&self, from: i64) -> Vec<(SessionId, EndReason)> {
+        let node = self.node();
+        let mut hooks = Vec::new();
+        for lease in 0..4 {
+            let now = at(from + lease * 61_000);
+            let ended = node.claim_all(&self.ns, now).await.expect("answers");
+            let done: Vec<_> = ended.iter().map(|e| (e.ticket(), Outcome::Done)).collect();
+            let settled = node.settle(&self.ns, &done, now).await.expect("answers");
+            assert_eq!(settled, done.len() as u64);
+            hooks.extend(
+                ended
+                    .iter()
+                    .map(|e: &Ended| (e.record.id, e.tombstone.end.reason)),
+            );
+        }
+        hooks
+    }
+}
