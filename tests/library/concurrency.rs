@@ -64,6 +64,30 @@ pub(crate) async fn updates_add_up_even_when_answers_get_lost(world: World) {
     assert_eq!(sum, 8 * 25, "each write happened, and none twice");
 }
 
+pub(crate) async fn a_lost_answer_is_found_under_what_others_wrote_since(world: World) {
+    let sessions = world.sessions().await;
+    let elsewhere = world.sessions().await;
+    let (_, token) = stored(&sessions).await;
+    let session = resumed(&sessions, &token).await;
+    let (store, good) = (Arc::clone(&world.store), token.clone());
+    world.store.lose_every_nth_answer(1);
+    world.store.meanwhile(Box::pin(async move {
+        store.lose_every_nth_answer(0);
+        for _ in 0..20 {
+            let other = resumed(&elsewhere, &good).await;
+            let counted = other.update(HITS, |hits| hits.unwrap_or(0) + 1).await;
+            counted.expect("counts");
+        }
+    }));
+    let counted = session.update(HITS, |hits| hits.unwrap_or(0) + 1).await;
+    counted.expect("it had happened");
+    let hits = resumed(&sessions, &token)
+        .await
+        .get(HITS)
+        .expect("a number");
+    assert_eq!(hits, Some(21), "once, though twenty others came between");
+}
+
 /// Tasks on two nodes count up one attribute of one session.
 async fn count_together(nodes: &[Sessions; 2], token: &Token, tasks: u64, each: u64) -> u64 {
     let mut requests = JoinSet::new();

@@ -65,6 +65,7 @@ on_every_backend! {
         of_one_attribute_the_last_commit_wins
         updates_of_one_attribute_add_up
         updates_add_up_even_when_answers_get_lost
+        a_lost_answer_is_found_under_what_others_wrote_since
         two_first_commits_of_a_new_session_make_one
         a_new_session_whose_answer_got_lost_is_stored_once
         a_commit_dropped_at_any_await_leaves_the_old_or_the_new

@@ -1,10 +1,12 @@
 //! A store that is watched: its calls are counted, and its answers can get lost.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use tenure_store::{
     After, Change, Claimed, Counts, Created, Description, EndReason, Ended, Entry, Epoch, Error,
     Filter, Hooks, Imported, Namespace, Outcome, Page, Principal, Purged, Record, Resolve, Result,
@@ -12,7 +14,6 @@ use tenure_store::{
 };
 
 /// Forwards everything to a real store.
-#[derive(Debug)]
 pub(crate) struct Watched {
     inner: Arc<dyn SessionStore>,
     calls: Mutex<Vec<&'static str>>,
@@ -22,6 +23,13 @@ pub(crate) struct Watched {
     down_for: AtomicU64,
     writes: AtomicU64,
     trip: Mutex<Option<Trip>>,
+    meanwhile: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watched").field(&self.inner).finish()
+    }
 }
 
 /// Where the process kills itself.
@@ -42,7 +50,13 @@ impl Watched {
             down_for: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             trip: Mutex::default(),
+            meanwhile: Mutex::default(),
         }
+    }
+
+    /// Happens after the next write whose answer gets lost, before its caller hears so.
+    pub(crate) fn meanwhile(&self, what: BoxFuture<'static, ()>) {
+        *self.meanwhile.lock().expect("nobody panics with it") = Some(what);
     }
 
     /// The process dies there.
@@ -129,7 +143,15 @@ impl SessionStore for Watched {
         now: Timestamp,
     ) -> Result<Updated> {
         self.note("update")?;
-        self.answer(self.inner.update(ns, id, expected, change, now).await)
+        let answer = self.answer(self.inner.update(ns, id, expected, change, now).await);
+        let meanwhile = match &answer {
+            Err(_) => self.meanwhile.lock().expect("nobody panics with it").take(),
+            Ok(_) => None,
+        };
+        if let Some(meanwhile) = meanwhile {
+            meanwhile.await;
+        }
+        answer
     }
 
     async fn end(
