@@ -156,7 +156,8 @@ on_every_backend! {
         a_reaper_without_a_hook_needs_to_be_asked_for
         a_reaper_without_hooks_cannot_take_anothers
         a_reaper_that_is_shut_down_gives_back_what_it_has_not_begun
-        a_reaper_survives_an_outage;
+        a_reaper_survives_an_outage
+        a_clock_that_jumped_ends_nobody;
     secrets:
         what_is_stored_opens_nothing
         debug_and_errors_show_nothing_secret

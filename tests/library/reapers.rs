@@ -142,3 +142,25 @@ pub(crate) async fn a_reaper_survives_an_outage(world: World) {
     reaper.shutdown().await;
     assert_eq!(notes.calls()[0].id(), session.id());
 }
+
+pub(crate) async fn a_clock_that_jumped_ends_nobody(world: World) {
+    let (sessions, notes) = world.with_hook().await;
+    for _ in 0..3 {
+        stored(&sessions).await;
+    }
+    let reaper = sessions.reaper().expect("a hook");
+    reaper.run_once().await.expect("answers");
+    let right = world.now();
+    world.clock.set(right.plus(IDLE * 100));
+    assert!(reaper.run_once().await.expect("answers").paused);
+    world.clock.set(right);
+    assert!(!reaper.run_once().await.expect("answers").paused);
+    assert_eq!(
+        (world.counts().await.live, notes.calls().len()),
+        (3, 0),
+        "nobody was ended"
+    );
+    world.clock.advance(IDLE);
+    let reaped = reaper.run_once().await.expect("answers");
+    assert_eq!(reaped.succeeded, 3, "time that passes ends them");
+}
