@@ -1,0 +1,1 @@
+//! Sessions in PostgreSQL: a [`SessionStore`](tenure_store::SessionStore) for Tenure.

@@ -1,0 +1,1 @@
+//! Sessions in Redis: a [`SessionStore`](tenure_store::SessionStore) for Tenure.
