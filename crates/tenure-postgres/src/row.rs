@@ -1,0 +1,199 @@
+//! A session's row: what it says, in the contract's words, and the other way round.
+
+use std::collections::HashSet;
+
+use sqlx::postgres::PgRow;
+use sqlx::types::Uuid;
+use sqlx::{Decode, Postgres, Row, Type};
+use tenure_store::{
+    Cursor, End, EndReason, Entry, Failure, Namespace, Payload, Phase, Principal, Record, Result,
+    Rotation, SessionId, State, Timeout, Timestamp, Tombstone, Version,
+};
+
+use crate::db::Statement;
+use crate::error::{corrupt, from_driver};
+
+/// `queue` of a tombstone that waits for a reaper. The numbers from 0 are the epochs of
+/// sessions that nobody ended.
+pub(crate) const WAITING: i64 = -1;
+/// `queue` of a dead letter.
+pub(crate) const DEAD: i64 = -2;
+/// `queue` of a tombstone that somebody holds, or held until its lease ran out.
+pub(crate) const HELD: i64 = -3;
+
+/// The columns that [`record`] and [`tombstone`] read, of the session `s`.
+macro_rules! columns {
+    () => {
+        "s.id, s.queue, s.due_at, s.created, s.last_access, s.accesses, s.idle_timeout, \
+         s.lifetime, s.leaves_at, s.principal, s.rotation, s.previous_until, s.version, \
+         s.end_reason, s.end_at, s.claims, s.failures, s.unsettled, s.last_failure, s.payload"
+    };
+}
+/// What every statement on a namespace begins with: the row `n` of the namespace whose kind
+/// is `$1` and whose application is `$2`.
+macro_rules! with_namespace {
+    () => {
+        "WITH n AS MATERIALIZED (SELECT ns, epoch, hooks_expected FROM tenure_namespace \
+         WHERE kind = $1 AND application = $2)"
+    };
+}
+/// The condition that the session `s` is live at an instant: born in the present epoch of `n`,
+/// ended by nobody, and not known to have run out.
+macro_rules! live {
+    ($now:literal) => {
+        concat!(
+            "s.queue = n.epoch AND (s.expires_at <= ",
+            $now,
+            ") IS NOT TRUE"
+        )
+    };
+}
+pub(crate) use {columns, live, with_namespace};
+
+/// A statement on a namespace.
+pub(crate) fn on_namespace<'q>(sql: &'static str, ns: &'q Namespace) -> Statement<'q> {
+    sqlx::query(sql)
+        .bind(i16::from(ns.kind().code()))
+        .bind(ns.application())
+}
+
+/// A statement on a session: its id is `$3`.
+pub(crate) fn on_session<'q>(sql: &'static str, ns: &'q Namespace, id: SessionId) -> Statement<'q> {
+    on_namespace(sql, ns).bind(uuid(id))
+}
+
+/// An id as PostgreSQL has it.
+pub(crate) fn uuid(id: SessionId) -> Uuid {
+    Uuid::from_bytes(*id.as_bytes())
+}
+
+/// A column's value.
+pub(crate) fn get<'r, T>(row: &'r PgRow, column: &str) -> Result<T>
+where
+    T: Decode<'r, Postgres> + Type<Postgres>,
+{
+    row.try_get(column).map_err(from_driver)
+}
+
+pub(crate) fn id(row: &PgRow) -> Result<SessionId> {
+    Ok(SessionId::from_bytes(get::<Uuid>(row, "id")?.into_bytes()))
+}
+
+/// The ids of these rows.
+pub(crate) fn ids(rows: &[PgRow]) -> Result<HashSet<SessionId>> {
+    rows.iter().map(id).collect()
+}
+
+pub(crate) fn record(row: &PgRow) -> Result<Record> {
+    let rotation = u32::try_from(get::<i32>(row, "rotation")?)
+        .ok()
+        .and_then(|number| Rotation::new(number, time(row, "previous_until").ok()?).ok())
+        .ok_or_else(|| corrupt("a session's rotation is out of range"))?;
+    Ok(Record {
+        id: id(row)?,
+        created: instant(row, "created")?,
+        last_access: instant(row, "last_access")?,
+        accesses: get::<i64>(row, "accesses")?
+            .try_into()
+            .map_err(|_| corrupt("a session's number of accesses is negative"))?,
+        idle_timeout: timeout(row, "idle_timeout")?,
+        lifetime: timeout(row, "lifetime")?,
+        leaves_at: time(row, "leaves_at")?,
+        principal: get::<Option<&str>>(row, "principal")?
+            .map(Principal::new)
+            .transpose()
+            .map_err(|_| corrupt("a session's principal is out of range"))?,
+        rotation,
+        version: Version::new(get::<i64>(row, "version")?.cast_unsigned()),
+        payload: Payload::new(get::<Vec<u8>>(row, "payload")?),
+    })
+}
+
+/// What became of the session; `None` if nobody has ended it.
+pub(crate) fn tombstone(row: &PgRow) -> Result<Option<Tombstone>> {
+    let due = instant(row, "due_at");
+    let phase = match get::<i64>(row, "queue")? {
+        WAITING => Phase::Waiting { from: due? },
+        HELD => Phase::Held { until: due? },
+        DEAD => Phase::Dead,
+        _ => return Ok(None),
+    };
+    let reason = u8::try_from(get::<i16>(row, "end_reason")?)
+        .ok()
+        .and_then(EndReason::from_code)
+        .ok_or_else(|| corrupt("a session ended for an unknown reason"))?;
+    Ok(Some(Tombstone {
+        end: End {
+            reason,
+            at: instant(row, "end_at")?,
+        },
+        phase,
+        claims: count(row, "claims")?,
+        failures: count(row, "failures")?,
+        unsettled: count(row, "unsettled")?,
+        last_failure: get::<Option<&str>>(row, "last_failure")?.map(Failure::new),
+    }))
+}
+
+/// The session as it lies there at `now`, from a row that has the namespace's `epoch` and, for
+/// a session of an older one, the instant `reset_at` of the reset that ended it.
+pub(crate) fn entry(row: &PgRow, now: Timestamp) -> Result<Entry> {
+    let record = record(row)?;
+    let state = match tombstone(row)? {
+        Some(tombstone) => State::Ended(tombstone),
+        None => match record.end_by(reset(row, now)?, now) {
+            Some(end) => State::Over(end),
+            None => State::Live,
+        },
+    };
+    Ok(Entry { record, state })
+}
+
+fn reset(row: &PgRow, now: Timestamp) -> Result<Option<Timestamp>> {
+    if get::<i64>(row, "queue")? == get::<i64>(row, "epoch")? {
+        return Ok(None);
+    }
+    // It is dead all the same should the reset's own row have been lost.
+    Ok(Some(time(row, "reset_at")?.unwrap_or(now)))
+}
+
+/// Where a tombstone's row stands: its queue, and from when it is due there.
+pub(crate) fn place(phase: Phase) -> (i64, Option<i64>) {
+    match phase {
+        Phase::Waiting { from } => (WAITING, Some(from.as_millis())),
+        Phase::Held { until } => (HELD, Some(until.as_millis())),
+        Phase::Dead => (DEAD, None),
+    }
+}
+
+/// Where the session is in a list.
+pub(crate) fn cursor(row: &PgRow) -> Result<Cursor> {
+    Ok(Cursor {
+        created: instant(row, "created")?,
+        id: id(row)?,
+    })
+}
+
+fn instant(row: &PgRow, column: &str) -> Result<Timestamp> {
+    time(row, column)?.ok_or_else(|| corrupt("a session's time is missing"))
+}
+
+pub(crate) fn time(row: &PgRow, column: &str) -> Result<Option<Timestamp>> {
+    get::<Option<i64>>(row, column)?
+        .map(Timestamp::from_millis)
+        .transpose()
+        .map_err(|_| corrupt("a session's time is out of range"))
+}
+
+fn timeout(row: &PgRow, column: &str) -> Result<Option<Timeout>> {
+    get::<Option<i64>>(row, column)?
+        .map(Timeout::from_millis)
+        .transpose()
+        .map_err(|_| corrupt("a session's time-out is out of range"))
+}
+
+fn count(row: &PgRow, column: &str) -> Result<u32> {
+    get::<i32>(row, column)?
+        .try_into()
+        .map_err(|_| corrupt("a tombstone's counter is out of range"))
+}

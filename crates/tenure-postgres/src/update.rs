@@ -1,0 +1,128 @@
+//! A live session is changed, if it still has the version that was read.
+
+use std::collections::HashMap;
+
+use tenure_store::{
+    Access, Change, Field, Namespace, Payload, Principal, Result, Rotation, SessionId, Timeout,
+    Timestamp, Updated, Version,
+};
+
+use crate::db::{Db, Statement};
+use crate::fields::{each, each_id, each_time};
+use crate::job::{Needs, Operation};
+use crate::row::{get, id, live, on_namespace, with_namespace};
+
+/// Changes a live session that has the expected version.
+pub(crate) struct Update {
+    pub(crate) ns: Namespace,
+    pub(crate) id: SessionId,
+    pub(crate) expected: Version,
+    pub(crate) change: Change,
+    pub(crate) now: Timestamp,
+}
+
+/// Updates in one namespace. Gives a row for each session that is live, and says whether it
+/// was changed. All is judged and computed of the row as it was locked, which may be newer
+/// than the statement. A column that keeps its value keeps every index as it is.
+pub(crate) const UPDATE: &str = concat!(
+    with_namespace!(),
+    ", i AS MATERIALIZED (SELECT * FROM unnest($3::uuid[], $4::bigint[], $5::bigint[], \
+     $6::bigint[], $7::bool[], $8::bytea[], $9::bool[], $10::text[], $11::bool[], $12::bigint[], \
+     $13::bool[], $14::bigint[], $15::bool[], $16::bigint[], $17::int[], $18::bigint[]) \
+     AS i (id, now, expected, version, counts, payload, sets_principal, principal, sets_idle, \
+     idle_timeout, sets_life, lifetime, sets_leave, leaves_at, rotation, previous_until)), \
+     locked AS MATERIALIZED (SELECT s.ns, s.id, s.version = i.expected AS same, \
+     CASE WHEN i.counts THEN greatest(s.last_access, i.now) ELSE s.last_access END AS last_access, \
+     CASE WHEN i.sets_idle THEN i.idle_timeout ELSE s.idle_timeout END AS idle_timeout, \
+     CASE WHEN i.sets_life THEN i.lifetime ELSE s.lifetime END AS lifetime, \
+     CASE WHEN i.sets_leave THEN i.leaves_at WHEN NOT i.counts THEN s.leaves_at END AS leaves_at \
+     FROM n CROSS JOIN i JOIN tenure_session s ON s.ns = n.ns AND s.id = i.id WHERE ",
+    live!("i.now"),
+    " ORDER BY s.id FOR UPDATE OF s), \
+     changed AS (UPDATE tenure_session s SET version = i.version, \
+     payload = coalesce(i.payload, s.payload), \
+     principal = CASE WHEN i.sets_principal THEN i.principal ELSE s.principal END, \
+     rotation = coalesce(i.rotation, s.rotation), previous_until = \
+     CASE WHEN i.rotation IS NULL THEN s.previous_until ELSE i.previous_until END, \
+     accesses = s.accesses + i.counts::int, last_access = l.last_access, \
+     idle_timeout = l.idle_timeout, lifetime = l.lifetime, leaves_at = l.leaves_at, \
+     due_at = least(s.due_at, tenure_expires_at(l.last_access, l.idle_timeout, s.created, \
+     l.lifetime, l.leaves_at)) \
+     FROM locked l JOIN i USING (id) \
+     WHERE l.same AND s.ns = l.ns AND s.id = l.id RETURNING s.id) \
+     SELECT l.id, c.id IS NOT NULL AS done FROM locked l LEFT JOIN changed c USING (id)"
+);
+
+impl Operation for Update {
+    type Answer = Updated;
+    const NEEDS: Needs = Needs::Statement;
+
+    /// A statement writes a row once.
+    fn joins(&self, other: &Self) -> bool {
+        self.ns == other.ns && self.id != other.id
+    }
+
+    fn bytes(&self) -> usize {
+        let payload = self.change.payload.as_ref();
+        payload.map_or(0, Payload::len)
+    }
+
+    async fn run_all(updates: &[&Self], db: &mut Db) -> Result<Vec<Updated>> {
+        let Some(first) = updates.first() else {
+            return Ok(Vec::new());
+        };
+        let mut live = HashMap::new();
+        for row in db.rows(statement(&first.ns, updates)).await? {
+            live.insert(id(&row)?, get::<bool>(&row, "done")?);
+        }
+        let answers = updates.iter().map(|update| match live.get(&update.id) {
+            Some(true) => Updated::Done,
+            Some(false) => Updated::Changed,
+            None => Updated::Gone,
+        });
+        Ok(answers.collect())
+    }
+}
+
+fn statement<'q>(ns: &'q Namespace, updates: &[&'q Update]) -> Statement<'q> {
+    on_namespace(UPDATE, ns)
+        .bind(each_id(updates, |u| u.id))
+        .bind(each_time(updates, |u| u.now))
+        .bind(each(updates, |u| u.expected.get().cast_signed()))
+        .bind(each(updates, |u| u.change.version.get().cast_signed()))
+        .bind(each(updates, |u| u.change.access == Access::Counts))
+        .bind(each(updates, |u| {
+            u.change.payload.as_ref().map(Payload::as_bytes)
+        }))
+        .bind(each(updates, |u| u.change.principal != Field::Keep))
+        .bind(each(updates, |u| {
+            set(&u.change.principal).map(Principal::as_str)
+        }))
+        .bind(each(updates, |u| u.change.idle_timeout != Field::Keep))
+        .bind(each(updates, |u| {
+            set(&u.change.idle_timeout).copied().map(Timeout::as_millis)
+        }))
+        .bind(each(updates, |u| u.change.lifetime != Field::Keep))
+        .bind(each(updates, |u| {
+            set(&u.change.lifetime).copied().map(Timeout::as_millis)
+        }))
+        .bind(each(updates, |u| u.change.leaves_at != Field::Keep))
+        .bind(each(updates, |u| {
+            set(&u.change.leaves_at).copied().map(Timestamp::as_millis)
+        }))
+        .bind(each(updates, |u| {
+            u.change.rotation.map(|r| r.number().cast_signed())
+        }))
+        .bind(each(updates, |u| {
+            let until = u.change.rotation.and_then(Rotation::previous_until);
+            until.map(Timestamp::as_millis)
+        }))
+}
+
+/// The value that a field is set to.
+fn set<T>(field: &Field<T>) -> Option<&T> {
+    match field {
+        Field::Set(value) => Some(value),
+        Field::Keep | Field::Clear => None,
+    }
+}
