@@ -32,22 +32,32 @@ mod support;
 /// Makes a test of each case for each backend: a case that is on the list runs on all.
 macro_rules! on_every_backend {
     ($($group:ident: $($case:ident)*;)*) => {
-        on_every_backend!(@memory $($group: $($case)*;)*);
-        on_every_backend!(@sqlite $($group: $($case)*;)*);
+        on_every_backend!(@memory () $($group: $($case)*;)*);
+        on_every_backend!(@sqlite () $($group: $($case)*;)*);
+        on_every_backend!(@postgres (#[ignore = "needs PostgreSQL: run scripts/test"])
+            $($group: $($case)*;)*);
+        on_every_backend!(@redis (#[ignore = "needs Redis: run scripts/test"])
+            $($group: $($case)*;)*);
+        on_every_backend!(@redis_cluster (#[ignore = "needs Redis Cluster: run scripts/test"])
+            $($group: $($case)*;)*);
 
         const LISTED: &[(&str, &str)] = &[$($((stringify!($group), stringify!($case)),)*)*];
     };
-    (@$backend:ident $($group:ident: $($case:ident)*;)*) => {
+    (@$backend:ident $ignored:tt $($group:ident: $($case:ident)*;)*) => {
         mod $backend {
             $(mod $group {
-                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    let canary = crate::support::canary::Canary::of_this_process();
-                    let world = crate::support::world::World::on(stringify!($backend)).await;
-                    crate::$group::$case(world).await;
-                    assert_eq!(canary.found(), 0, "something secret was printed");
-                })*
+                $(on_every_backend!(@case $backend $ignored $group $case);)*
             })*
+        }
+    };
+    (@case $backend:ident ($($ignored:tt)*) $group:ident $case:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        $($ignored)*
+        async fn $case() {
+            let canary = crate::support::canary::Canary::of_this_process();
+            let world = crate::support::world::World::on(stringify!($backend)).await;
+            crate::$group::$case(world).await;
+            assert_eq!(canary.found(), 0, "something secret was printed");
         }
     };
 }

@@ -12,23 +12,52 @@ mod traffic;
 #[allow(dead_code, reason = "each test uses its part")]
 mod support;
 
-/// Makes a test of each case for each pair of backends.
+/// Makes a test of each case for each pair of backends, named `old::to::new`.
 macro_rules! on_every_pair {
-    ($($group:ident: $($case:ident)*;)*) => {
-        on_every_pair!(@memory_to_memory "memory" "memory" $($group: $($case)*;)*);
-        on_every_pair!(@memory_to_sqlite "memory" "sqlite" $($group: $($case)*;)*);
-        on_every_pair!(@sqlite_to_memory "sqlite" "memory" $($group: $($case)*;)*);
-        on_every_pair!(@sqlite_to_sqlite "sqlite" "sqlite" $($group: $($case)*;)*);
+    (@old $old:ident $ignored:tt $cases:tt) => {
+        mod $old {
+            mod to {
+                on_every_pair!(@new $old memory $ignored () $cases);
+                on_every_pair!(@new $old sqlite $ignored () $cases);
+                on_every_pair!(@new $old postgres $ignored
+                    (#[ignore = "needs PostgreSQL: run scripts/test"]) $cases);
+                on_every_pair!(@new $old redis $ignored
+                    (#[ignore = "needs Redis: run scripts/test"]) $cases);
+                on_every_pair!(@new $old redis_cluster $ignored
+                    (#[ignore = "needs Redis Cluster: run scripts/test"]) $cases);
+            }
+        }
     };
-    (@$pair:ident $old:literal $new:literal $($group:ident: $($case:ident)*;)*) => {
-        mod $pair {
+    // One server is reason enough.
+    (@new $old:ident $new:ident () $ignored:tt $cases:tt) => {
+        on_every_pair!(@pair $old $new $ignored $cases);
+    };
+    (@new $old:ident $new:ident $ignored:tt $_too:tt $cases:tt) => {
+        on_every_pair!(@pair $old $new $ignored $cases);
+    };
+    (@pair $old:ident $new:ident $ignored:tt [$($group:ident: $($case:ident)*;)*]) => {
+        mod $new {
             $(mod $group {
-                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    crate::$group::$case(&crate::pairs::Pair::of($old, $new)).await;
-                })*
+                $(on_every_pair!(@case $old $new $ignored $group $case);)*
             })*
         }
+    };
+    (@case $old:ident $new:ident ($($ignored:tt)*) $group:ident $case:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        $($ignored)*
+        async fn $case() {
+            let pair = crate::pairs::Pair::of(stringify!($old), stringify!($new));
+            crate::$group::$case(&pair).await;
+        }
+    };
+    ($($cases:tt)*) => {
+        on_every_pair!(@old memory () [$($cases)*]);
+        on_every_pair!(@old sqlite () [$($cases)*]);
+        on_every_pair!(@old postgres (#[ignore = "needs PostgreSQL: run scripts/test"])
+            [$($cases)*]);
+        on_every_pair!(@old redis (#[ignore = "needs Redis: run scripts/test"]) [$($cases)*]);
+        on_every_pair!(@old redis_cluster (#[ignore = "needs Redis Cluster: run scripts/test"])
+            [$($cases)*]);
     };
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tempfile::TempDir;
 use tenure::MigratingStore;
 use tenure_conformance::props::{at, id, record};
 use tenure_conformance::story::Story;
@@ -11,6 +10,7 @@ use tenure_store::{
 };
 
 use crate::line::{Life, Line};
+use crate::support::place::Place;
 
 /// Which backends; each [`world`](Self::world) is a new pair of stores.
 pub(crate) struct Pair {
@@ -25,20 +25,13 @@ impl Pair {
 
     /// Two empty stores, the namespace opened in both.
     pub(crate) async fn world(&self) -> World {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let url = |backend: &str, name: &str| match backend {
-            "sqlite" => {
-                let path = folder.path().join(name);
-                format!("sqlite:{}?synchronous=normal", path.display())
-            }
-            other => format!("{other}:"),
-        };
-        let (old, new) = (url(self.old, "old.db"), url(self.new, "new.db"));
+        let places = [Place::on(self.old).await, Place::on(self.new).await];
+        let [old, new] = [url(self.old, &places[0]), url(self.new, &places[1])];
         let world = World {
             old: tenure_connect::connect(&old).await.expect("opens"),
             new: tenure_connect::connect(&new).await.expect("opens"),
             ns: Namespace::sessions("portal").expect("a good name"),
-            _folder: folder,
+            _places: places,
         };
         world
             .node()
@@ -49,12 +42,20 @@ impl Pair {
     }
 }
 
+/// No case is about power cuts.
+fn url(backend: &str, place: &Place) -> String {
+    match backend {
+        "sqlite" => place.url_with("synchronous=normal"),
+        _ => place.url().to_owned(),
+    }
+}
+
 pub(crate) struct World {
     pub(crate) old: Arc<dyn SessionStore>,
     pub(crate) new: Arc<dyn SessionStore>,
     pub(crate) ns: Namespace,
     /// Gone with the world.
-    _folder: TempDir,
+    _places: [Place; 2],
 }
 
 impl World {

@@ -1,8 +1,8 @@
 //! Random schedules of two nodes whose clocks differ, over the library's own operations:
 //! after each step, everything that must always hold is looked at.
 //!
-//! `TENURE_SCHEDULES` says how many (1,000 on memory by default, a twentieth of that on
-//! SQLite); `TENURE_SEED` plays one again, which is what a failure prints.
+//! `TENURE_SCHEDULES` says how many (1,000 on memory by default, a twentieth of that
+//! elsewhere); `TENURE_SEED` plays one again, which is what a failure prints.
 
 mod dice;
 mod play;
@@ -25,6 +25,30 @@ async fn what_always_holds_holds_after_each_step_in_memory() {
 #[tokio::test]
 async fn what_always_holds_holds_after_each_step_in_sqlite() {
     play("sqlite", schedules().div_ceil(20)).await;
+}
+
+mod postgres {
+    #[tokio::test]
+    #[ignore = "needs PostgreSQL: run scripts/test"]
+    async fn what_always_holds_holds_after_each_step_in_postgres() {
+        super::play("postgres", super::schedules().div_ceil(20)).await;
+    }
+}
+
+mod redis {
+    #[tokio::test]
+    #[ignore = "needs Redis: run scripts/test"]
+    async fn what_always_holds_holds_after_each_step_in_redis() {
+        super::play("redis", super::schedules().div_ceil(20)).await;
+    }
+}
+
+mod redis_cluster {
+    #[tokio::test]
+    #[ignore = "needs Redis Cluster: run scripts/test"]
+    async fn what_always_holds_holds_after_each_step_in_redis_cluster() {
+        super::play("redis_cluster", super::schedules().div_ceil(20)).await;
+    }
 }
 
 fn schedules() -> u64 {

@@ -3,5 +3,7 @@
 pub(crate) mod canary;
 pub(crate) mod hooks;
 pub(crate) mod keys;
+pub(crate) mod place;
+pub(crate) mod servers;
 pub(crate) mod watched;
 pub(crate) mod world;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tenure::{Clock, KeyRing, ManualClock, Session, Sessions, SessionsBuilder, Timestamp, Token};
 use tenure_store::{
     Access, Change, Counts, Entry, Namespace, Payload, SessionStore, Updated, Version,
@@ -11,15 +10,15 @@ use tenure_store::{
 
 use super::hooks::Notebook;
 use super::keys::ring;
+use super::place::Place;
 use super::watched::Watched;
 
 pub(crate) struct World {
     pub(crate) store: Arc<Watched>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) keys: KeyRing,
-    url: String,
-    /// Gone with the world.
-    folder: TempDir,
+    /// Gone with the world, after the store.
+    place: Place,
 }
 
 pub(crate) const MINUTE: Duration = Duration::from_mins(1);
@@ -27,26 +26,21 @@ pub(crate) const IDLE: Duration = Duration::from_mins(20);
 
 impl World {
     pub(crate) async fn on(backend: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let url = match backend {
-            "sqlite" => format!("sqlite:{}", folder.path().join("sessions.db").display()),
-            other => format!("{other}:"),
-        };
+        let place = Place::on(backend).await;
         Self {
-            store: open(&url).await,
-            url,
+            store: open(place.url()).await,
             clock: Arc::new(ManualClock::default()),
             keys: ring("2026-11", 7),
-            folder,
+            place,
         }
     }
 
     /// Closes the store, and opens it as a process that is started later would. One that
     /// lives in memory would be gone with its process, so it stays.
     pub(crate) async fn reopen(&mut self) {
-        if self.url != "memory:" {
+        if !self.place.is_forgetful() {
             self.store.close().await.expect("the store closes");
-            self.store = open(&self.url).await;
+            self.store = open(self.place.url()).await;
         }
     }
 
@@ -76,12 +70,9 @@ impl World {
         (builder.build().await.expect("the settings are good"), notes)
     }
 
-    /// All that the backend has written to files.
+    /// All that the backend has written to files of its own.
     pub(crate) fn files(&self) -> Vec<u8> {
-        let folder = std::fs::read_dir(self.folder.path()).expect("a folder");
-        folder
-            .flat_map(|file| std::fs::read(file.expect("a file").path()).expect("readable"))
-            .collect()
+        self.place.files()
     }
 
     /// Another node of the portal, with these keys.

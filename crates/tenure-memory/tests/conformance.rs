@@ -20,9 +20,11 @@ impl Fixture for Memory {
     async fn close(self: Box<Self>) {}
 }
 
-fn memory() -> Ready<Box<dyn Fixture>> {
+fn store() -> Ready<Box<dyn Fixture>> {
     ready(Box::new(Memory(Arc::new(MemoryStore::new()))))
 }
 
-tenure_conformance::suite!(memory());
-tenure_conformance::state_machine!(memory());
+mod memory {
+    tenure_conformance::suite!(super::store());
+    tenure_conformance::state_machine!(super::store());
+}

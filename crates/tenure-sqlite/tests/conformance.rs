@@ -32,5 +32,9 @@ impl Fixture for Folder {
     }
 }
 
-tenure_conformance::suite!(Folder::fixture());
-tenure_conformance::state_machine!(Folder::fixture());
+mod sqlite {
+    use super::Folder;
+
+    tenure_conformance::suite!(Folder::fixture());
+    tenure_conformance::state_machine!(Folder::fixture());
+}

@@ -1,0 +1,72 @@
+//! The contract on servers: each node is a store of its own, on one place in them.
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "each test uses its part")]
+mod support;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use support::place::Place;
+use tenure_conformance::Fixture;
+use tenure_store::SessionStore;
+
+/// As any number of processes would use it.
+struct Nodes(Place);
+
+#[async_trait]
+impl Fixture for Nodes {
+    async fn node(&self) -> Arc<dyn SessionStore> {
+        let store = tenure_connect::connect(self.0.url()).await;
+        store.expect("the server has room for one more")
+    }
+
+    /// The place removes what was made in it.
+    async fn close(self: Box<Self>) {}
+}
+
+async fn on(backend: &str) -> Box<dyn Fixture> {
+    Box::new(Nodes(Place::on(backend).await))
+}
+
+mod postgres {
+    use super::on;
+
+    tenure_conformance::suite!(
+        ignore = "needs PostgreSQL: run scripts/test",
+        on("postgres")
+    );
+    tenure_conformance::state_machine!(
+        ignore = "needs PostgreSQL: run scripts/test",
+        on("postgres")
+    );
+}
+
+mod redis {
+    use super::on;
+
+    tenure_conformance::suite!(ignore = "needs Redis: run scripts/test", on("redis"));
+    tenure_conformance::state_machine!(ignore = "needs Redis: run scripts/test", on("redis"));
+}
+
+mod redis_cluster {
+    use super::on;
+
+    tenure_conformance::suite!(
+        ignore = "needs Redis Cluster: run scripts/test",
+        on("redis_cluster")
+    );
+    tenure_conformance::state_machine!(
+        ignore = "needs Redis Cluster: run scripts/test",
+        on("redis_cluster")
+    );
+}
+
+mod redis_sentinel {
+    use super::on;
+
+    tenure_conformance::suite!(
+        ignore = "needs Redis Sentinel: run scripts/test",
+        on("redis_sentinel")
+    );
+}

@@ -1,0 +1,105 @@
+//! What tests do in a Redis past any store.
+
+use deadpool_redis::redis::{Client, Connection, cmd, pipe};
+
+use super::server::Kind;
+
+/// A connection to each server that holds keys.
+///
+/// # Panics
+/// If one does not answer.
+pub(crate) fn primaries(kind: Kind, url: &str) -> Vec<Connection> {
+    let Seeds { login, hosts, name } = Seeds::of(url);
+    let connect = |address: &str| {
+        let client = Client::open(format!("redis://{login}{address}")).expect("a good URL");
+        client.get_connection().expect("Redis takes connections")
+    };
+    let mut first = connect(&hosts[0]);
+    match kind {
+        Kind::Cluster => {
+            let nodes: String = cmd("CLUSTER")
+                .arg("NODES")
+                .query(&mut first)
+                .expect("answers");
+            // Id, address and, behind an @, more; flags.
+            let nodes = nodes
+                .lines()
+                .map(|line| line.split(' ').collect::<Vec<_>>());
+            let primaries = nodes.filter(|fields| fields[2].contains("master"));
+            let addresses = primaries.filter_map(|fields| fields[1].split('@').next());
+            addresses.map(connect).collect()
+        }
+        Kind::Sentinel => {
+            let mut ask = cmd("SENTINEL");
+            ask.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
+            let (host, port): (String, u16) = ask.query(&mut first).expect("it knows");
+            vec![connect(&format!("{host}:{port}"))]
+        }
+        _ => vec![first],
+    }
+}
+
+/// Removes all keys that begin so.
+pub(crate) fn remove(kind: Kind, url: &str, prefix: &str) {
+    for mut server in primaries(kind, url) {
+        let mut cursor = 0u64;
+        loop {
+            let mut scan = cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(format!("{prefix}*"));
+            let found = scan.arg("COUNT").arg(1_000).query(&mut server);
+            let (next, keys): (u64, Vec<Vec<u8>>) = found.expect("it can be searched");
+            let mut unlink = pipe();
+            for key in &keys {
+                // One by one, as they may be of different slots.
+                unlink.cmd("UNLINK").arg(key).ignore();
+            }
+            if !keys.is_empty() {
+                unlink
+                    .query::<()>(&mut server)
+                    .expect("keys can be removed");
+            }
+            cursor = next;
+            if cursor == 0 {
+                break;
+            }
+        }
+    }
+}
+
+pub(crate) fn version(kind: Kind, url: &str) -> String {
+    let mut server = primaries(kind, url).remove(0);
+    let info: String = cmd("INFO")
+        .arg("server")
+        .query(&mut server)
+        .expect("answers");
+    let version = info
+        .lines()
+        .find_map(|line| line.strip_prefix("redis_version:"));
+    version.unwrap_or("of unknown version").to_owned()
+}
+
+/// What a URL says of where to begin.
+struct Seeds {
+    /// With its `@`, or empty.
+    login: String,
+    hosts: Vec<String>,
+    /// The database; or with Sentinel, what the primary is called.
+    name: String,
+}
+
+impl Seeds {
+    fn of(url: &str) -> Self {
+        let (_, rest) = url.split_once("://").expect("a URL");
+        let rest = rest.split('?').next().unwrap_or_default();
+        let (login, rest) = match rest.rsplit_once('@') {
+            Some((login, rest)) => (format!("{login}@"), rest),
+            None => (String::new(), rest),
+        };
+        let (hosts, name) = rest.split_once('/').unwrap_or((rest, ""));
+        Self {
+            login,
+            hosts: hosts.split(',').map(str::to_owned).collect(),
+            name: name.to_owned(),
+        }
+    }
+}

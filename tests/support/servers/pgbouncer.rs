@@ -1,0 +1,49 @@
+//! A pgbouncer in front of a PostgreSQL, which hands out a connection for each transaction.
+
+use super::folder::Folder;
+use super::postgres::{self, Postgres};
+use super::server::{Recipe, Server};
+use super::{binaries, ports};
+
+pub(crate) struct Pgbouncer {
+    #[expect(dead_code, reason = "it is gone with this")]
+    server: Server,
+    port: u16,
+}
+
+impl Pgbouncer {
+    pub(crate) fn start(upstream: &Postgres) -> Self {
+        let folder = Folder::new();
+        let port = ports::free();
+        let users = folder.write("users", "\"tenure\" \"\"\n");
+        let settings = folder.write(
+            "pgbouncer.ini",
+            &format!(
+                "[databases]\n\
+                 * = host=127.0.0.1 port={upstream}\n\
+                 [pgbouncer]\n\
+                 listen_addr = 127.0.0.1\n\
+                 listen_port = {port}\n\
+                 unix_socket_dir =\n\
+                 auth_type = trust\n\
+                 auth_file = {users}\n\
+                 pool_mode = transaction\n\
+                 ignore_startup_parameters = extra_float_digits\n\
+                 default_pool_size = 20\n\
+                 max_client_conn = 500\n",
+                upstream = upstream.port(),
+            ),
+        );
+        let server = Server::start(Recipe {
+            folder,
+            command: vec![binaries::PGBOUNCER.path().display().to_string(), settings],
+            ready: "process up",
+            last: "KILL",
+        });
+        Self { server, port }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        postgres::url(self.port)
+    }
+}
