@@ -4,6 +4,7 @@ pub(crate) mod canary;
 pub(crate) mod hooks;
 pub(crate) mod keys;
 pub(crate) mod place;
+pub(crate) mod proxy;
 pub(crate) mod servers;
 pub(crate) mod watched;
 pub(crate) mod world;
