@@ -1,0 +1,81 @@
+//! From URLs to servers.
+
+use std::sync::Arc;
+
+use deadpool_redis::redis::sentinel::{
+    SentinelClient, SentinelNodeConnectionInfo, SentinelServerType,
+};
+use deadpool_redis::redis::{
+    ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, TlsMode,
+};
+use tenure_store::{Error, ErrorKind, Result};
+
+use crate::cluster::Cluster;
+use crate::error::from_driver;
+use crate::options::{RedisOptions, Urls};
+use crate::sentinel::Sentinel;
+use crate::server::Server;
+use crate::servers::Place;
+
+/// How the server that has the data will be found. Connects to nobody yet.
+pub(crate) fn place(options: &RedisOptions) -> Result<Place> {
+    let patience = options.patience();
+    Ok(match &options.place {
+        Urls::Single(url) => {
+            let server = Server::new(info(url)?, patience).map_err(from_driver)?;
+            Place::Single(Arc::new(server))
+        }
+        Urls::Cluster(urls) => {
+            let seeds = infos(urls)?;
+            if seeds.iter().any(|seed| seed.redis_settings().db() != 0) {
+                return Err(misconfigured("a Redis Cluster has no database but 0"));
+            }
+            Place::Cluster(Cluster::new(seeds, patience))
+        }
+        Urls::Sentinel {
+            urls,
+            primary,
+            login,
+            database,
+        } => {
+            let sentinels = infos(urls)?;
+            let mut settings = RedisConnectionInfo::default().set_db(i64::from(*database));
+            if let Some((user, password)) = login {
+                settings = settings.set_password(password);
+                if let Some(user) = user {
+                    settings = settings.set_username(user);
+                }
+            }
+            let mut node =
+                SentinelNodeConnectionInfo::default().set_redis_connection_info(settings);
+            if matches!(
+                sentinels.first().map(ConnectionInfo::addr),
+                Some(ConnectionAddr::TcpTls { .. })
+            ) {
+                node = node.set_tls_mode(TlsMode::Secure);
+            }
+            let client = SentinelClient::build(
+                sentinels,
+                primary.clone(),
+                Some(node),
+                SentinelServerType::Master,
+            );
+            Place::Sentinel(Sentinel::new(client.map_err(from_driver)?, patience))
+        }
+    })
+}
+
+fn infos(urls: &[String]) -> Result<Vec<ConnectionInfo>> {
+    urls.iter().map(|url| info(url)).collect()
+}
+
+/// The driver's error is left out: it may show the URL, which may hold a password.
+fn info(url: &str) -> Result<ConnectionInfo> {
+    url.into_connection_info().map_err(|_| {
+        misconfigured("a URL of Redis cannot be read: redis://user:password@host:port/database")
+    })
+}
+
+fn misconfigured(message: &str) -> Error {
+    Error::new(ErrorKind::Misconfigured, message)
+}
