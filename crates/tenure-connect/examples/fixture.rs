@@ -1,12 +1,11 @@
-//! Writes a database of the present schema, with a session of every kind in it, to the
-//! path that it is given. `tests/fixtures` keeps one for each schema there ever was.
+//! Writes a session of every kind, under the present schema, to the empty store whose URL it
+//! is given. Each backend's tests keep what came of it, for each schema there ever was.
 
 use std::time::Duration;
 
-use tenure_sqlite::SqliteStore;
 use tenure_store::{
     After, EndReason, Failure, Hooks, Namespace, Outcome, Payload, Principal, Record, Rotation,
-    SessionId, SessionStore, Timeout, Timestamp, Version,
+    SessionId, Timeout, Timestamp, Version,
 };
 
 /// Long ago, so that only what cannot run out is live.
@@ -14,8 +13,8 @@ const CREATED: i64 = 1_767_268_800_000;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let path = std::env::args().nth(1).ok_or("give a path")?;
-    let store = SqliteStore::connect(path.as_str()).await?;
+    let url = std::env::args().nth(1).ok_or("give a store's URL")?;
+    let store = tenure_connect::connect(&url).await?;
     let ns = Namespace::sessions("portal")?;
     let now = Timestamp::from_millis(CREATED)?;
     let later = now.plus(Duration::from_mins(1));

@@ -1,0 +1,9 @@
+//! What concerns PostgreSQL alone: its schema, its plans, its connections.
+
+mod base;
+mod migrations;
+mod plans;
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "each test uses its part")]
+mod support;

@@ -1,0 +1,191 @@
+//! That every statement goes by an index, and what each writes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenure_conformance::props::{
+    at, counted as access, id, payload_of, principal, record, record_of, version,
+};
+use tenure_conformance::story::Story as _;
+use tenure_store::{After, EndReason, Excess, Field, Filter, Outcome, PrincipalLimit, Resolve};
+use tokio::task::JoinSet;
+
+use crate::base::{Base, portal};
+
+const LEASE: Duration = Duration::from_secs(60);
+
+/// Many sessions, made of one that is there.
+async fn multiply(base: &Base, by: u32) {
+    base.run(&format!(
+        "INSERT INTO tenure_session (ns, id, queue, due_at, created, last_access, accesses, \
+         idle_timeout, lifetime, rotation, version, principal, payload) \
+         SELECT ns, gen_random_uuid(), queue, due_at, created, last_access, accesses, \
+         idle_timeout, lifetime, rotation, version, 'user ' || n % 1000, payload \
+         FROM tenure_session, generate_series(1, {by}) n"
+    ))
+    .await;
+}
+
+/// How often the tables were read from end to end, rows inserted, updated, updated without
+/// an index noticing, and deleted. Connections say what they did at the latest when they end.
+async fn counted(base: &Base) -> Counted {
+    let (scans, inserted, updated, hot, deleted) = base
+        .row(
+            "SELECT sum(seq_scan)::bigint, sum(n_tup_ins)::bigint, sum(n_tup_upd)::bigint, \
+             sum(n_tup_hot_upd)::bigint, sum(n_tup_del)::bigint FROM pg_stat_user_tables \
+             WHERE schemaname = current_schema() AND relname IN \
+             ('tenure_session', 'tenure_namespace', 'tenure_reset')",
+        )
+        .await;
+    Counted {
+        scans,
+        inserted,
+        updated,
+        hot,
+        deleted,
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    scans: i64,
+    inserted: i64,
+    updated: i64,
+    hot: i64,
+    deleted: i64,
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run scripts/test"]
+async fn no_operation_reads_a_table_from_end_to_end() {
+    let base = Base::new().await;
+    let (ns, store) = (portal(), base.store().await);
+    store
+        .put(&ns, &record_of(1, "alice"))
+        .await
+        .expect("stored");
+    multiply(&base, 5_000).await;
+    store.close().await.expect("closes");
+    // The planner knows nothing of the table, and guesses.
+    let before = counted(&base).await.scans;
+
+    let store = base.store().await;
+    for n in 2..6 {
+        store.put(&ns, &record(n)).await.expect("stored");
+    }
+    store.load(&ns, id(2), at(1)).await.expect("answers");
+    store.touch(&ns, id(2), at(1)).await.expect("answers");
+    let change = access(7);
+    let updated = store.update(&ns, id(2), version(2), &change, at(1));
+    let _ = updated.await.expect("answers");
+    let mut log_in = access(8);
+    log_in.principal = Field::Set(principal("alice"));
+    log_in.principal_limit = Some(PrincipalLimit {
+        sessions: 2,
+        excess: Excess::EndOldest(After::Queue),
+    });
+    let updated = store.update(&ns, id(2), version(7), &log_in, at(1));
+    let _ = updated.await.expect("answers");
+    for (n, after) in [
+        (3, After::Hold(LEASE)),
+        (4, After::Queue),
+        (5, After::Discard),
+    ] {
+        let ended = store.end(&ns, id(n), EndReason::Logout, after, at(1));
+        assert!(ended.await.expect("answers").is_some());
+    }
+    let alice = principal("user 7");
+    let ended = store.end_principal(&ns, &alice, None, After::Queue, at(1));
+    assert_eq!(ended.await.expect("answers"), 5);
+    let claimed = store.claim(&ns, LEASE, 100, at(2)).await.expect("answers");
+    let tickets: Vec<_> = claimed.ended.iter().map(|ended| ended.ticket()).collect();
+    assert!(!tickets.is_empty());
+    store
+        .renew(&ns, &tickets, LEASE, at(3))
+        .await
+        .expect("answers");
+    let outcomes: Vec<_> = tickets.iter().map(|t| (*t, Outcome::Done)).collect();
+    store.settle(&ns, &outcomes, at(3)).await.expect("answers");
+    store.reset(&ns, at(4)).await.expect("answers");
+    store.claim(&ns, LEASE, 100, at(5)).await.expect("answers");
+    store.inspect(&ns, id(2), at(5)).await.expect("answers");
+    let mut filter = Filter::all(10);
+    store.list(&ns, &filter, at(5)).await.expect("answers");
+    filter.principal = Some(alice);
+    store.list(&ns, &filter, at(5)).await.expect("answers");
+    let resolved = store.resolve(&ns, id(4), Resolve::Requeue, at(100_000));
+    resolved.await.expect("answers");
+    store.epoch(&ns, id(2)).await.expect("answers");
+    store.close().await.expect("closes");
+
+    assert_eq!(counted(&base).await.scans, before);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run scripts/test"]
+async fn of_100_000_touches_no_index_hears() {
+    const SESSIONS: u64 = 10_000;
+    const TOUCHES: u64 = 100_000;
+    const TASKS: u64 = 64;
+    let base = Base::new().await;
+    let store = base.store().await;
+    let mut tasks = JoinSet::new();
+    for task in 0..TASKS {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move {
+            for n in (task..SESSIONS).step_by(64) {
+                let mut session = record(n);
+                session.payload = payload_of(512);
+                store.put(&portal(), &session).await.expect("stored");
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.expect("none panics");
+    }
+    for task in 0..TASKS {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move {
+            for n in (task..TOUCHES).step_by(64) {
+                // All over the table, as users are.
+                let session = n * 7_919 % SESSIONS;
+                let touched = store.touch(&portal(), id(session), at(1)).await;
+                assert!(touched.expect("answers"));
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.expect("none panics");
+    }
+    store.close().await.expect("closes");
+
+    let counted = counted(&base).await;
+    assert!(counted.updated >= 100_000, "{counted:?}");
+    assert!(counted.hot * 100 >= counted.updated * 99, "{counted:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run scripts/test"]
+async fn a_reset_of_100_000_writes_what_a_reset_of_10_writes() {
+    let mut writes = Vec::new();
+    for sessions in [10, 100_000] {
+        let base = Base::new().await;
+        let store = base.store().await;
+        store.put(&portal(), &record(1)).await.expect("stored");
+        multiply(&base, sessions - 1).await;
+        store.close().await.expect("closes");
+        let before = counted(&base).await;
+
+        let store = base.store().await;
+        store.reset(&portal(), at(1)).await.expect("answers");
+        store.close().await.expect("closes");
+
+        let after = counted(&base).await;
+        writes.push((
+            after.inserted - before.inserted,
+            after.updated - before.updated,
+            after.deleted - before.deleted,
+        ));
+    }
+    assert_eq!(writes, [(1, 1, 0), (1, 1, 0)], "inserted, updated, deleted");
+}
