@@ -14,40 +14,81 @@
 //! |---|---|---|
 //! | `memory:` | one process's memory: gone with it | `memory` |
 //! | `sqlite:PATH` | a SQLite file; made if its folder exists | `sqlite` |
-//! | `sqlite:PATH?synchronous=normal` | as above, surviving crashes but not power cuts | `sqlite` |
+//! | `postgres://user@host/database` | PostgreSQL; `postgresql:` too | `postgres` |
+//! | `redis://host:port/database` | a Redis server | `redis` |
+//! | `redis-cluster://host:port,host:port` | a Redis Cluster, by some of its nodes | `redis` |
+//! | `redis-sentinel://host:port,host:port/primary` | the server that these Sentinels call `primary` | `redis` |
 //!
 //! `PATH` is relative to the working directory, or absolute: `sqlite:sessions.db`,
-//! `sqlite:/var/lib/portal/sessions.db`.
+//! `sqlite:/var/lib/portal/sessions.db`. User and password stand before the host, in percent
+//! encoding; in a `redis-sentinel:` URL they are for the primary. `rediss:`,
+//! `rediss-cluster:` and `rediss-sentinel:` are encrypted, and so is PostgreSQL with
+//! `sslmode=require`; both need the feature `tls`.
+//!
+//! # Settings
+//!
+//! Behind a `?`, joined by `&`:
+//!
+//! | setting | backends | meaning |
+//! |---|---|---|
+//! | `synchronous=normal` | SQLite | survive crashes but not power cuts |
+//! | `deadline_ms=2000` | servers | how long an operation may take, its wait included |
+//! | `payload_limit=1048576` | servers | the largest payload, in bytes |
+//! | `readers=2`, `writers=2` | PostgreSQL | how many connections read and write |
+//! | `pooling=transaction` | PostgreSQL | pgbouncer in its transaction mode is in between |
+//! | `prefix=t` | Redis | what every key begins with |
+//! | `wait_for_replicas=1` | Redis | how many replicas have an end before it is acknowledged |
+//! | `database=0` | Redis with Sentinel | the number of the primary's database |
+//!
+//! Other settings of a PostgreSQL URL are the driver's, such as `sslmode`, or
+//! `options=-c%20search_path%3Dsessions` for another schema.
 //!
 //! [Tenure]: https://docs.rs/tenure
+
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod settings;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::sync::Arc;
 
 use tenure_store::{Error, ErrorKind, Result, SessionStore};
 
-/// Opens the store that a URL names, and brings its schema up to date.
+/// Opens the store that a URL names, and brings its schema up to date. To be called inside a
+/// Tokio runtime with its timer and its input and output on.
 ///
 /// # Errors
 /// `Misconfigured` for a URL of no backend, of one that this build does not have, or with
 /// settings that the backend does not know; and whatever the backend says on opening.
 pub async fn connect(url: &str) -> Result<Arc<dyn SessionStore>> {
     // Only the scheme is ever repeated in an error: the rest may hold a password.
-    let Some((scheme, rest)) = url.split_once(':') else {
-        return Err(misconfigured(
-            "a store's URL begins with memory: or sqlite:",
-        ));
-    };
+    let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
     match scheme {
         #[cfg(feature = "memory")]
         "memory" => memory(rest),
         #[cfg(feature = "sqlite")]
-        "sqlite" => sqlite(rest).await,
+        "sqlite" => sqlite::connect(rest).await,
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => postgres::connect(rest).await,
+        #[cfg(feature = "redis")]
+        "redis" | "rediss" | "redis-cluster" | "rediss-cluster" | "redis-sentinel"
+        | "rediss-sentinel" => redis::connect(scheme, rest).await,
         #[cfg(not(feature = "memory"))]
         "memory" => Err(not_in_this_build("memory")),
         #[cfg(not(feature = "sqlite"))]
         "sqlite" => Err(not_in_this_build("sqlite")),
+        #[cfg(not(feature = "postgres"))]
+        "postgres" | "postgresql" => Err(not_in_this_build("postgres")),
+        #[cfg(not(feature = "redis"))]
+        "redis" | "rediss" | "redis-cluster" | "rediss-cluster" | "redis-sentinel"
+        | "rediss-sentinel" => Err(not_in_this_build("redis")),
         _ => Err(misconfigured(
-            "no backend has this URL: use memory: or sqlite:PATH",
+            "no backend has this URL: it begins with memory:, sqlite:, postgres:, redis:, \
+             redis-cluster: or redis-sentinel:",
         )),
     }
 }
@@ -56,7 +97,12 @@ fn misconfigured(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Misconfigured, message)
 }
 
-#[cfg(not(all(feature = "memory", feature = "sqlite")))]
+#[cfg(not(all(
+    feature = "memory",
+    feature = "postgres",
+    feature = "redis",
+    feature = "sqlite"
+)))]
 fn not_in_this_build(backend: &str) -> Error {
     misconfigured(format!(
         "this build has no {backend} backend: turn on tenure-connect's feature {backend:?}"
@@ -72,27 +118,4 @@ fn memory(rest: &str) -> Result<Arc<dyn SessionStore>> {
             "the memory backend has no settings: its URL is memory:",
         ))
     }
-}
-
-#[cfg(feature = "sqlite")]
-async fn sqlite(rest: &str) -> Result<Arc<dyn SessionStore>> {
-    use tenure_sqlite::{SqliteOptions, SqliteStore, Synchronous};
-
-    let (path, settings) = rest.split_once('?').unwrap_or((rest, ""));
-    if path.is_empty() {
-        return Err(misconfigured("a SQLite URL names a file: sqlite:PATH"));
-    }
-    let mut options = SqliteOptions::new(path);
-    for setting in settings.split('&').filter(|setting| !setting.is_empty()) {
-        options = match setting {
-            "synchronous=full" => options.synchronous(Synchronous::Full),
-            "synchronous=normal" => options.synchronous(Synchronous::Normal),
-            _ => {
-                return Err(misconfigured(
-                    "a SQLite URL knows the settings synchronous=full and synchronous=normal",
-                ));
-            }
-        };
-    }
-    Ok(Arc::new(SqliteStore::connect(options).await?))
 }
