@@ -6,8 +6,7 @@ use tenure_store::{Cursor, Error, ErrorKind, Result, SessionId, Timestamp};
 /// The contents of a list.
 pub(crate) fn array(value: Value) -> Result<Vec<Value>> {
     match value {
-        Value::Array(values) => Ok(values),
-        Value::Set(values) => Ok(values),
+        Value::Array(values) | Value::Set(values) => Ok(values),
         // RESP3 has pairs where RESP2 has twice as many elements.
         Value::Map(pairs) => Ok(pairs
             .into_iter()

@@ -124,7 +124,7 @@ pub(crate) async fn end_all(
         .on(shard, keys.into_iter().chain(records))
         .arg(now.as_millis())
         .arg(reason.code())
-        .arg(if after == After::Discard { 0 } else { 1 })
+        .arg(u8::from(after != After::Discard))
         .arg(principal.as_str());
     for place in places {
         ending = ending.arg(&answer::place_bytes(*place));

@@ -78,8 +78,8 @@ impl LogIn {
         let mut displaced = 0;
         loop {
             let mark = random()?;
-            let updated = self.attempt(core, &mark, &mut displaced).await;
-            self.unmark(core, &mark).await;
+            let updated = self.attempt(core, mark, &mut displaced).await;
+            self.unmark(core, mark).await;
             match updated? {
                 Some(Updated::Done) => return Ok(Updated::Done),
                 // The others are gone: it must not be said that nothing happened.
@@ -98,7 +98,7 @@ impl LogIn {
     async fn attempt(
         &self,
         core: &Core,
-        mark: &Mark,
+        mark: Mark,
         displaced: &mut u64,
     ) -> Result<Option<Updated>> {
         let shards = core.shards(&self.update.ns);
@@ -144,7 +144,7 @@ impl LogIn {
                 }
             }
         }
-        Ok(match self.update.attempt(core, mark).await? {
+        Ok(match self.update.attempt(core, &mark).await? {
             Attempt::Settled(updated) => Some(updated),
             Attempt::Overtaken => None,
         })
@@ -157,7 +157,7 @@ impl LogIn {
         core: &Core,
         shards: &[Shard],
         own: usize,
-        mark: &Mark,
+        mark: Mark,
         living: &Others,
     ) -> Result<Option<Updated>> {
         let still = self.living(core, shards, living).await?;
@@ -234,12 +234,12 @@ impl LogIn {
         Ok(living)
     }
 
-    fn mark(&self, shard: &Shard, mark: &Mark) -> Call {
+    fn mark(&self, shard: &Shard, mark: Mark) -> Call {
         let keys = [Key::Epoch, Key::Marks, Key::Principals];
         self.with_mark(MARK.on(shard, keys), mark)
     }
 
-    fn mark_own(&self, shard: &Shard, mark: &Mark) -> Call {
+    fn mark_own(&self, shard: &Shard, mark: Mark) -> Call {
         let record = Key::Record(self.update.id);
         let keys = [Key::Epoch, Key::Marks, Key::Principals, record];
         self.with_mark(MARK.on(shard, keys), mark)
@@ -247,16 +247,16 @@ impl LogIn {
             .arg(&self.update.expected.get().to_be_bytes())
     }
 
-    fn with_mark(&self, call: Call, mark: &Mark) -> Call {
-        call.arg(self.principal.as_str()).arg(mark).arg(STEP)
+    fn with_mark(&self, call: Call, mark: Mark) -> Call {
+        call.arg(self.principal.as_str()).arg(&mark).arg(STEP)
     }
 
     /// Nothing depends on it: a mark that is left hinders nobody.
-    async fn unmark(&self, core: &Core, mark: &Mark) {
+    async fn unmark(&self, core: &Core, mark: Mark) {
         let shards = core.shards(&self.update.ns);
         let taking_back = shards.iter().map(|shard| {
             let call = UNMARK.on(shard, [Key::Marks]);
-            call.arg(self.principal.as_str()).arg(mark)
+            call.arg(self.principal.as_str()).arg(&mark)
         });
         if let Err(error) = core.servers.ask_all(taking_back).await {
             tracing::debug!(%error, "a log-in's mark is left behind");

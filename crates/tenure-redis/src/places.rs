@@ -30,7 +30,7 @@ pub(crate) fn place(options: &RedisOptions) -> Result<Place> {
             if seeds.iter().any(|seed| seed.redis_settings().db() != 0) {
                 return Err(misconfigured("a Redis Cluster has no database but 0"));
             }
-            Place::Cluster(Cluster::new(seeds, patience))
+            Place::Cluster(Box::new(Cluster::new(seeds, patience)))
         }
         Urls::Sentinel {
             urls,
@@ -60,7 +60,8 @@ pub(crate) fn place(options: &RedisOptions) -> Result<Place> {
                 Some(node),
                 SentinelServerType::Master,
             );
-            Place::Sentinel(Sentinel::new(client.map_err(from_driver)?, patience))
+            let client = client.map_err(from_driver)?;
+            Place::Sentinel(Box::new(Sentinel::new(client, patience)))
         }
     })
 }

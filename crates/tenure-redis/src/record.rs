@@ -56,7 +56,7 @@ pub(crate) fn encode(record: &Record, tombstone: Option<&Tombstone>) -> Vec<u8> 
     let flags = flag(LEAVES, record.leaves_at.is_some())
         | flag(FAILED, failure.is_some())
         | flag(READS, previous.is_some());
-    let (phase, due) = tombstone.map_or((0, 0), |tombstone| place(tombstone));
+    let (phase, due) = tombstone.map_or((0, 0), place);
     let end = tombstone.map(|tombstone| tombstone.end);
     let count = |counter: fn(&Tombstone) -> u32| tombstone.map_or(0, counter);
 

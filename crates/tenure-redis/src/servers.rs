@@ -22,8 +22,8 @@ use crate::server::{Manner, Server, send};
 /// How the server that has the data is found.
 pub(crate) enum Place {
     Single(Arc<Server>),
-    Sentinel(Sentinel),
-    Cluster(Cluster),
+    Sentinel(Box<Sentinel>),
+    Cluster(Box<Cluster>),
 }
 
 pub(crate) struct Servers {
@@ -47,20 +47,16 @@ impl Servers {
     pub(crate) async fn ask(&self, call: Call) -> Result<Value> {
         let mut progress = Progress::default();
         let lane = self.lane(&call);
-        match timeout(self.deadline, self.follow(&call, lane, &mut progress)).await {
-            Ok(answer) => answer.map_err(from_driver),
-            Err(_) => {
-                // A silent connection may be dead without anybody's having said so.
-                if let Some((server, wire)) = progress.sent {
-                    server.link(lane).discard(&wire);
-                    self.doubt(&server);
-                }
-                match progress.obstacle {
-                    Some(error) => Err(from_driver(error)),
-                    None => Err(self.late()),
-                }
-            }
+        let following = self.follow(&call, lane, &mut progress);
+        if let Ok(answer) = timeout(self.deadline, following).await {
+            return answer.map_err(from_driver);
         }
+        // A silent connection may be dead without anybody's having said so.
+        if let Some((server, wire)) = progress.sent {
+            server.link(lane).discard(&wire);
+            self.doubt(&server);
+        }
+        Err(progress.obstacle.map_or_else(|| self.late(), from_driver))
     }
 
     /// Has calls carried out, all at once: all of them, also when one fails.
