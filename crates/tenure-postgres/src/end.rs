@@ -49,7 +49,7 @@ pub(crate) const END: &str = concat!(
      WHERE s.ns = l.ns AND s.id = l.id RETURNING ",
     columns!()
 );
-const DISCARD: &str = concat!(
+pub(crate) const DISCARD: &str = concat!(
     locked!("", ""),
     "DELETE FROM tenure_session s USING locked l WHERE s.ns = l.ns AND s.id = l.id RETURNING ",
     columns!()

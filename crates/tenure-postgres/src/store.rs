@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::access::{LOAD, TOUCH};
 use crate::create::CREATE;
-use crate::end::END;
+use crate::end::{DISCARD, END};
 use crate::link::Link;
 use crate::migrate::{check, known, latest, migrate};
 use crate::options::{PostgresOptions, Source};
@@ -35,7 +35,7 @@ pub struct PostgresStore {
 
 /// What the connections that read, write, and do the rest are to know beforehand.
 const READING: &[&str] = &[LOAD];
-const WRITING: &[&str] = &[TOUCH, UPDATE, CREATE, END];
+const WRITING: &[&str] = &[TOUCH, UPDATE, CREATE, END, DISCARD];
 
 impl PostgresStore {
     /// Connects, and brings the schema up to date if the options name a URL; if they have a
