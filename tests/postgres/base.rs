@@ -48,9 +48,12 @@ impl Base {
     }
 
     pub(crate) async fn outsider(&self) -> PgConnection {
-        // The driver warns of what it does not know, and the store's settings are such.
-        let url = self.place.url().replace("&deadline_ms=120000", "");
-        postgres::connect(&url).await
+        postgres::connect(&self.driver_url()).await
+    }
+
+    /// Without the store's own settings, of which the driver would warn.
+    pub(crate) fn driver_url(&self) -> String {
+        self.place.url().replace("&deadline_ms=120000", "")
     }
 }
 

@@ -1,6 +1,7 @@
 //! What concerns PostgreSQL alone: its schema, its plans, its connections.
 
 mod base;
+mod connections;
 mod migrations;
 mod plans;
 

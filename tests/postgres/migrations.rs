@@ -46,7 +46,9 @@ async fn assert_mismatch(base: &Base, advice: &str) {
 async fn an_empty_schema_gets_its_tables_and_the_next_start_writes_nothing() {
     let base = used().await;
     assert_eq!(history(&base).await, [1]);
-    let (role,) = base.row::<(String,)>("SELECT 'r' || current_schema()").await;
+    let (role,) = base
+        .row::<(String,)>("SELECT 'r' || current_schema()")
+        .await;
     let (path,) = base.row::<(String,)>("SELECT current_schema()::text").await;
     // One that may not write a schema, and would fail if it tried.
     base.run(&format!(
@@ -60,7 +62,8 @@ async fn an_empty_schema_gets_its_tables_and_the_next_start_writes_nothing() {
     assert!(store.touch(&portal(), id(1), at(1)).await.expect("answers"));
     store.put(&portal(), &record(2)).await.expect("stored");
     store.close().await.expect("closes");
-    base.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    base.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+        .await;
 }
 
 #[tokio::test]
@@ -130,7 +133,8 @@ async fn a_newer_schema_is_refused() {
 #[ignore = "needs PostgreSQL: run scripts/test"]
 async fn an_edited_migration_is_refused() {
     let base = used().await;
-    base.run("UPDATE tenure_schema_history SET checksum = '1'").await;
+    base.run("UPDATE tenure_schema_history SET checksum = '1'")
+        .await;
     assert_mismatch(&base, "another content").await;
 }
 
@@ -183,7 +187,10 @@ async fn sessions_of_schema_1_live_on() {
     let State::Ended(dead) = dead.expect("there").state else {
         panic!("it is a dead letter");
     };
-    assert_eq!((dead.phase, dead.claims, dead.failures), (Phase::Dead, 1, 1));
+    assert_eq!(
+        (dead.phase, dead.claims, dead.failures),
+        (Phase::Dead, 1, 1)
+    );
 
     let hour_later = later.plus(Duration::from_hours(1));
     let expected = Counts {
@@ -223,7 +230,9 @@ async fn sessions_of_schema_1_live_on() {
 #[ignore = "needs PostgreSQL: run scripts/test"]
 async fn a_database_that_is_not_fit_is_refused_with_advice() {
     let base = Base::new().await;
-    let (name,) = base.row::<(String,)>("SELECT 'd' || current_schema()").await;
+    let (name,) = base
+        .row::<(String,)>("SELECT 'd' || current_schema()")
+        .await;
     base.run(&format!(
         "CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
     ))
