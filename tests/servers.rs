@@ -45,7 +45,7 @@ mod own_server {
     #[ignore = "needs PostgreSQL and pgbouncer: run scripts/test"]
     async fn a_pgbouncer_leads_to_its_postgres() {
         let server = Postgres::start();
-        let front = Pgbouncer::start(&server);
+        let front = Pgbouncer::start(&server, "transaction", &[]);
         postgres::run(&front.url(), "CREATE TABLE t (n int)").await;
         postgres::run(&server.url(), "INSERT INTO t VALUES (7)").await;
     }

@@ -63,10 +63,22 @@ mod redis_cluster {
 }
 
 mod redis_sentinel {
-    use super::on;
+    /// It starts servers of its own, which all of its tests share.
+    mod own_server {
+        use std::sync::OnceLock;
 
-    tenure_conformance::suite!(
-        ignore = "needs Redis Sentinel: run scripts/test",
-        on("redis_sentinel")
-    );
+        use tenure_conformance::Fixture;
+
+        use crate::Nodes;
+        use crate::support::place::Place;
+        use crate::support::servers::sentinel::Sentinel;
+
+        async fn on_its_own() -> Box<dyn Fixture> {
+            static SERVERS: OnceLock<Sentinel> = OnceLock::new();
+            let url = SERVERS.get_or_init(Sentinel::start).url();
+            Box::new(Nodes(Place::under_a_prefix(url)))
+        }
+
+        tenure_conformance::suite!(ignore = "needs Redis: run scripts/test", on_its_own());
+    }
 }

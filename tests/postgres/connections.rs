@@ -33,7 +33,9 @@ async fn terminate_all(base: &Base) {
 async fn a_store_on_a_pool_changes_no_schema() {
     let base = Base::new().await;
     let pool = pool(&base, 8).await;
-    let error = PostgresStore::new(pool.clone()).await.expect_err("no tables");
+    let error = PostgresStore::new(pool.clone())
+        .await
+        .expect_err("no tables");
     assert_eq!(error.kind(), ErrorKind::SchemaMismatch, "{error}");
 
     base.store().await.close().await.expect("closes");
@@ -52,7 +54,9 @@ async fn a_pool_that_is_too_small_is_refused() {
     let base = Base::new().await;
     base.store().await.close().await.expect("closes");
     let pool = pool(&base, 5).await;
-    let error = PostgresStore::new(pool.clone()).await.expect_err("too small");
+    let error = PostgresStore::new(pool.clone())
+        .await
+        .expect_err("too small");
     assert_eq!(error.kind(), ErrorKind::Misconfigured, "{error}");
     pool.close().await;
 }
@@ -68,7 +72,9 @@ async fn an_exhausted_pool_is_unavailable_until_it_is_not() {
     for _ in 0..6 {
         taken.push(pool.acquire().await.expect("there is one"));
     }
-    let error = PostgresStore::connect(options()).await.expect_err("none left");
+    let error = PostgresStore::connect(options())
+        .await
+        .expect_err("none left");
     assert!(error.is_unavailable(), "{error}");
     drop(taken);
     let store = PostgresStore::connect(options()).await.expect("connects");
@@ -83,7 +89,9 @@ async fn a_read_survives_the_end_of_its_connection_and_a_write_says_so() {
     let base = Base::new().await;
     base.store().await.close().await.expect("closes");
     let (name,) = base.row::<(String,)>("SELECT current_schema()::text").await;
-    let url = base.place.url_with(&format!("application_name={name}&writers=1"));
+    let url = base
+        .place
+        .url_with(&format!("application_name={name}&writers=1"));
     let store = connect(&url).await;
     store.put(&portal(), &record(1)).await.expect("stored");
 
@@ -93,7 +101,10 @@ async fn a_read_survives_the_end_of_its_connection_and_a_write_says_so() {
         assert_eq!(loaded.expect("answers").map(|r| r.id), Some(id(1)));
     }
     // Whether it was done before the connection ended, nobody can know.
-    let error = store.touch(&portal(), id(1), at(1)).await.expect_err("broken");
+    let error = store
+        .touch(&portal(), id(1), at(1))
+        .await
+        .expect_err("broken");
     assert!(error.is_unavailable(), "{error}");
     assert!(store.touch(&portal(), id(1), at(1)).await.expect("answers"));
     store.close().await.expect("closes");
@@ -107,16 +118,28 @@ async fn a_row_that_somebody_keeps_locked_is_unavailable_and_harms_nobody_else()
     store.put(&portal(), &record(1)).await.expect("stored");
     store.put(&portal(), &record(2)).await.expect("stored");
     store.close().await.expect("closes");
-    let url = base.place.url().replace("deadline_ms=120000", "deadline_ms=300");
+    let url = base
+        .place
+        .url()
+        .replace("deadline_ms=120000", "deadline_ms=300");
     let store = connect(&url).await;
     let mut outsider = base.outsider().await;
     outsider.execute("BEGIN").await.expect("begun");
     let lock = "SELECT 1 FROM tenure_session WHERE payload LIKE 'payload 1%' FOR UPDATE";
     outsider.execute(lock).await.expect("locked");
 
-    let error = store.touch(&portal(), id(1), at(1)).await.expect_err("locked");
+    let error = store
+        .touch(&portal(), id(1), at(1))
+        .await
+        .expect_err("locked");
     assert!(error.is_unavailable(), "{error}");
-    assert!(store.load(&portal(), id(1), at(1)).await.expect("answers").is_some());
+    assert!(
+        store
+            .load(&portal(), id(1), at(1))
+            .await
+            .expect("answers")
+            .is_some()
+    );
     assert!(store.touch(&portal(), id(2), at(1)).await.expect("answers"));
 
     outsider.execute("ROLLBACK").await.expect("let go");
@@ -134,8 +157,17 @@ async fn a_server_that_became_read_only_is_unavailable_and_still_read() {
     store.close().await.expect("closes");
     let read_only = "options=-c%20default_transaction_read_only%3Don";
     let store = connect(&base.place.url_with(read_only)).await;
-    assert!(store.load(&portal(), id(1), at(1)).await.expect("answers").is_some());
-    let error = store.touch(&portal(), id(1), at(1)).await.expect_err("refused");
+    assert!(
+        store
+            .load(&portal(), id(1), at(1))
+            .await
+            .expect("answers")
+            .is_some()
+    );
+    let error = store
+        .touch(&portal(), id(1), at(1))
+        .await
+        .expect_err("refused");
     assert!(error.is_unavailable(), "{error}");
     assert!(error.to_string().contains("read-only"), "{error}");
     store.close().await.expect("closes");
@@ -146,7 +178,9 @@ async fn a_server_that_became_read_only_is_unavailable_and_still_read() {
 async fn too_many_connections_are_told_as_such() {
     let base = Base::new().await;
     base.store().await.close().await.expect("closes");
-    let (role,) = base.row::<(String,)>("SELECT 'c' || current_schema()").await;
+    let (role,) = base
+        .row::<(String,)>("SELECT 'c' || current_schema()")
+        .await;
     base.run(&format!(
         "CREATE ROLE {role} LOGIN CONNECTION LIMIT 2; \
          GRANT {role} TO CURRENT_USER; ALTER SCHEMA {schema} OWNER TO {role}; \
@@ -158,8 +192,10 @@ async fn too_many_connections_are_told_as_such() {
     let error = refused.expect_err("refused");
     assert!(error.is_unavailable(), "{error}");
     assert!(error.to_string().contains("max_connections"), "{error}");
-    base.run(&format!("REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}; DROP ROLE {role}"))
-        .await;
+    base.run(&format!(
+        "REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}; DROP ROLE {role}"
+    ))
+    .await;
 }
 
 #[tokio::test]
@@ -189,7 +225,10 @@ async fn a_refused_value_shows_nobodys_data() {
     assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
     let shown = format!("{error:?} {error}");
     assert!(!shown.contains("7061796c6f6164"), "{shown}");
-    store.open(&portal(), Hooks::Unstated).await.expect("goes on");
+    store
+        .open(&portal(), Hooks::Unstated)
+        .await
+        .expect("goes on");
     store.put(&portal(), &record(1)).await.expect("stored");
     store.close().await.expect("closes");
 }

@@ -4,6 +4,7 @@ mod base;
 mod connections;
 mod migrations;
 mod plans;
+mod pooler;
 
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "each test uses its part")]

@@ -26,7 +26,8 @@ enum Remains {
     Folder(TempDir),
     /// A server's URL, and a name that nothing else in it has.
     Schema(String, String),
-    Keys(Kind, String, String),
+    /// The same, where the name is how all keys begin.
+    Keys(String, String),
 }
 
 /// No case is about deadlines unless it says so, and machines can be slow.
@@ -43,9 +44,8 @@ impl Place {
             },
             "sqlite" => Self::in_a_file(),
             "postgres" => Self::in_a_schema(Kind::Postgres.url()).await,
-            "redis" => Self::under_a_prefix(Kind::Redis),
-            "redis_cluster" => Self::under_a_prefix(Kind::Cluster),
-            "redis_sentinel" => Self::under_a_prefix(Kind::Sentinel),
+            "redis" => Self::under_a_prefix(Kind::Redis.url()),
+            "redis_cluster" => Self::under_a_prefix(Kind::Cluster.url()),
             other => panic!("no backend is called {other}"),
         }
     }
@@ -69,11 +69,12 @@ impl Place {
         }
     }
 
-    fn under_a_prefix(kind: Kind) -> Self {
-        let (server, prefix) = (kind.url(), unused_name());
+    /// Under a prefix of this server's, or these servers'.
+    pub(crate) fn under_a_prefix(server: String) -> Self {
+        let prefix = unused_name();
         Self {
             url: with(&server, &format!("prefix={prefix}&{SETTINGS}")),
-            remains: Remains::Keys(kind, server, prefix),
+            remains: Remains::Keys(server, prefix),
         }
     }
 
@@ -110,7 +111,7 @@ impl Drop for Place {
         let removed = thread::spawn(move || match remains {
             Remains::Nothing | Remains::Folder(_) => {}
             Remains::Schema(server, schema) => postgres::remove(&server, &schema),
-            Remains::Keys(kind, server, prefix) => redis::remove(kind, &server, &prefix),
+            Remains::Keys(server, prefix) => redis::remove(&server, &prefix),
         });
         // A second panic would hide the first.
         assert!(

@@ -23,7 +23,6 @@ use support::servers::binaries;
 use support::servers::cluster::Cluster;
 use support::servers::postgres::Postgres;
 use support::servers::redis::Redis;
-use support::servers::sentinel::Sentinel;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
@@ -93,11 +92,6 @@ fn start(kind: Kind) -> Started {
         }
         Kind::Cluster => {
             let server = Cluster::start();
-            let url = server.url();
-            (Box::new(server), url)
-        }
-        Kind::Sentinel => {
-            let server = Sentinel::start();
             let url = server.url();
             (Box::new(server), url)
         }

@@ -2,26 +2,24 @@
 
 use deadpool_redis::redis::{Client, Connection, cmd, pipe};
 
-use super::server::Kind;
-
-/// A connection to each server that holds keys.
+/// A connection to each server that holds keys: of a Redis, of a Cluster, or of what
+/// Sentinels look after, as the URL says.
 ///
 /// # Panics
 /// If one does not answer.
-pub(crate) fn primaries(kind: Kind, url: &str) -> Vec<Connection> {
-    let Seeds { login, hosts, name } = Seeds::of(url);
+pub(crate) fn primaries(url: &str) -> Vec<Connection> {
+    let seeds = Seeds::of(url);
     let connect = |address: &str| {
-        let client = Client::open(format!("redis://{login}{address}")).expect("a good URL");
-        client.get_connection().expect("Redis takes connections")
+        let client = Client::open(format!("redis://{}{address}", seeds.login));
+        let connection = client.expect("a good URL").get_connection();
+        connection.expect("Redis takes connections")
     };
-    let mut first = connect(&hosts[0]);
-    match kind {
-        Kind::Cluster => {
-            let nodes: String = cmd("CLUSTER")
-                .arg("NODES")
-                .query(&mut first)
-                .expect("answers");
-            // Id, address and, behind an @, more; flags.
+    let mut first = connect(&seeds.hosts[0]);
+    match seeds.scheme.split_once('-') {
+        Some((_, "cluster")) => {
+            let ask = cmd("CLUSTER").arg("NODES").query(&mut first);
+            let nodes: String = ask.expect("it answers");
+            // Each has an id, an address with more behind an @, and flags.
             let nodes = nodes
                 .lines()
                 .map(|line| line.split(' ').collect::<Vec<_>>());
@@ -29,19 +27,19 @@ pub(crate) fn primaries(kind: Kind, url: &str) -> Vec<Connection> {
             let addresses = primaries.filter_map(|fields| fields[1].split('@').next());
             addresses.map(connect).collect()
         }
-        Kind::Sentinel => {
+        Some(_) => {
             let mut ask = cmd("SENTINEL");
-            ask.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
+            ask.arg("GET-MASTER-ADDR-BY-NAME").arg(&seeds.name);
             let (host, port): (String, u16) = ask.query(&mut first).expect("it knows");
             vec![connect(&format!("{host}:{port}"))]
         }
-        _ => vec![first],
+        None => vec![connect(&format!("{}/{}", seeds.hosts[0], seeds.name))],
     }
 }
 
 /// Removes all keys that begin so.
-pub(crate) fn remove(kind: Kind, url: &str, prefix: &str) {
-    for mut server in primaries(kind, url) {
+pub(crate) fn remove(url: &str, prefix: &str) {
+    for mut server in primaries(url) {
         let mut cursor = 0u64;
         loop {
             let mut scan = cmd("SCAN");
@@ -66,8 +64,8 @@ pub(crate) fn remove(kind: Kind, url: &str, prefix: &str) {
     }
 }
 
-pub(crate) fn version(kind: Kind, url: &str) -> String {
-    let mut server = primaries(kind, url).remove(0);
+pub(crate) fn version(url: &str) -> String {
+    let mut server = primaries(url).remove(0);
     let info: String = cmd("INFO")
         .arg("server")
         .query(&mut server)
@@ -80,6 +78,7 @@ pub(crate) fn version(kind: Kind, url: &str) -> String {
 
 /// What a URL says of where to begin.
 struct Seeds {
+    scheme: String,
     /// With its `@`, or empty.
     login: String,
     hosts: Vec<String>,
@@ -89,7 +88,7 @@ struct Seeds {
 
 impl Seeds {
     fn of(url: &str) -> Self {
-        let (_, rest) = url.split_once("://").expect("a URL");
+        let (scheme, rest) = url.split_once("://").expect("a URL");
         let rest = rest.split('?').next().unwrap_or_default();
         let (login, rest) = match rest.rsplit_once('@') {
             Some((login, rest)) => (format!("{login}@"), rest),
@@ -97,6 +96,7 @@ impl Seeds {
         };
         let (hosts, name) = rest.split_once('/').unwrap_or((rest, ""));
         Self {
+            scheme: scheme.to_owned(),
             login,
             hosts: hosts.split(',').map(str::to_owned).collect(),
             name: name.to_owned(),

@@ -1,4 +1,4 @@
-//! The servers that all tests share, and the environment variables that name them.
+//! The servers that tests share, and the environment variables that name them.
 
 use super::{postgres, redis};
 
@@ -7,11 +7,10 @@ pub(crate) enum Kind {
     Postgres,
     Redis,
     Cluster,
-    Sentinel,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 4] = [Self::Postgres, Self::Redis, Self::Cluster, Self::Sentinel];
+    pub(crate) const ALL: [Self; 3] = [Self::Postgres, Self::Redis, Self::Cluster];
 
     /// What its tests are called by.
     pub(crate) fn backend(self) -> &'static str {
@@ -19,7 +18,6 @@ impl Kind {
             Self::Postgres => "postgres",
             Self::Redis => "redis",
             Self::Cluster => "redis_cluster",
-            Self::Sentinel => "redis_sentinel",
         }
     }
 
@@ -28,7 +26,6 @@ impl Kind {
             Self::Postgres => "TENURE_POSTGRES_URL",
             Self::Redis => "TENURE_REDIS_URL",
             Self::Cluster => "TENURE_REDIS_CLUSTER_URL",
-            Self::Sentinel => "TENURE_REDIS_SENTINEL_URL",
         }
     }
 
@@ -49,6 +46,6 @@ impl Kind {
 pub(crate) fn version(kind: Kind, url: &str) -> String {
     match kind {
         Kind::Postgres => postgres::version(url),
-        _ => redis::version(kind, url),
+        Kind::Redis | Kind::Cluster => redis::version(url),
     }
 }

@@ -1,4 +1,4 @@
-//! A pgbouncer in front of a PostgreSQL, which hands out a connection for each transaction.
+//! A pgbouncer in front of a PostgreSQL.
 
 use super::folder::Folder;
 use super::postgres::{self, Postgres};
@@ -12,10 +12,13 @@ pub(crate) struct Pgbouncer {
 }
 
 impl Pgbouncer {
-    pub(crate) fn start(upstream: &Postgres) -> Self {
+    /// With this `pool_mode`, for these users beside the one that is always there.
+    pub(crate) fn start(upstream: &Postgres, mode: &str, users: &[String]) -> Self {
         let folder = Folder::new();
         let port = ports::free();
-        let users = folder.write("users", "\"tenure\" \"\"\n");
+        let users = users.iter().map(String::as_str).chain(["tenure"]);
+        let users: String = users.map(|user| format!("\"{user}\" \"\"\n")).collect();
+        let users = folder.write("users", &users);
         let settings = folder.write(
             "pgbouncer.ini",
             &format!(
@@ -27,10 +30,12 @@ impl Pgbouncer {
                  unix_socket_dir =\n\
                  auth_type = trust\n\
                  auth_file = {users}\n\
-                 pool_mode = transaction\n\
+                 pool_mode = {mode}\n\
                  ignore_startup_parameters = extra_float_digits\n\
                  default_pool_size = 20\n\
-                 max_client_conn = 500\n",
+                 max_db_connections = 200\n\
+                 server_idle_timeout = 1\n\
+                 max_client_conn = 1000\n",
                 upstream = upstream.port(),
             ),
         );
