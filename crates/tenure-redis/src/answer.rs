@@ -1,7 +1,7 @@
 //! What Redis answers, taken apart.
 
 use deadpool_redis::redis::Value;
-use tenure_store::{Cursor, Error, ErrorKind, Result, SessionId, Timestamp};
+use tenure_store::{Error, ErrorKind, Result, SessionId, Timestamp};
 
 /// The contents of a list.
 pub(crate) fn array(value: Value) -> Result<Vec<Value>> {
@@ -81,64 +81,10 @@ pub(crate) fn id(value: &Value) -> Result<SessionId> {
     }
 }
 
-/// The bytes of a place in a list: their order is its order.
-pub(crate) fn place_bytes(place: Cursor) -> [u8; 24] {
-    let created = place.created.as_millis().cast_unsigned() ^ 1 << 63;
-    let mut bytes = [0; 24];
-    bytes[..8].copy_from_slice(&created.to_be_bytes());
-    bytes[8..].copy_from_slice(place.id.as_bytes());
-    bytes
-}
-
-/// The place that has these bytes.
-pub(crate) fn place(bytes: &[u8]) -> Result<Cursor> {
-    let (created, id) = bytes.split_at_checked(8).ok_or_else(unexpected)?;
-    let created = created.try_into().map(u64::from_be_bytes);
-    let millis = created.map_err(|_| unexpected())? ^ 1 << 63;
-    Ok(Cursor {
-        created: Timestamp::from_millis(millis.cast_signed()).map_err(|_| unexpected())?,
-        id: SessionId::from_bytes(id.try_into().map_err(|_| unexpected())?),
-    })
-}
-
-/// The places that end a list's members.
-pub(crate) fn places(value: Value) -> Result<Vec<Cursor>> {
-    let members = array(value)?;
-    let places = members.iter().map(|member| match member {
-        Value::BulkString(bytes) => {
-            let length = bytes.len().checked_sub(24).ok_or_else(unexpected)?;
-            place(&bytes[length..])
-        }
-        _ => Err(unexpected()),
-    });
-    places.collect()
-}
-
 /// What no script answers, and no key of Tenure's holds.
 pub(crate) fn unexpected() -> Error {
     Error::new(
         ErrorKind::Corrupt,
         "Redis holds or answered something that Tenure never wrote: give it a prefix of its own",
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_order_of_places_is_that_of_their_bytes() {
-        let instants = [i64::MIN, -1, 0, 1, i64::MAX].map(Timestamp::from_millis_clamped);
-        let ids = [0, 0x80, 0xff].map(|byte| SessionId::from_bytes([byte; 16]));
-        let mut before: Option<[u8; 24]> = None;
-        for created in instants {
-            for id in ids {
-                let bytes = place_bytes(Cursor { created, id });
-                assert!(before.is_none_or(|before| before < bytes));
-                assert_eq!(place(&bytes).expect("it is one"), Cursor { created, id });
-                before = Some(bytes);
-            }
-        }
-        assert!(place(&[0; 8]).is_err() && place(&[0; 25]).is_err());
-    }
 }

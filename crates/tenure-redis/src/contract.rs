@@ -17,7 +17,7 @@ use crate::end::Revoke;
 use crate::log_in::LogIn;
 use crate::store::RedisStore;
 use crate::update::Update;
-use crate::{access, describe, end, look, namespace, reap, settle};
+use crate::{access, count, describe, end, look, namespace, reap, settle};
 
 #[async_trait]
 impl SessionStore for RedisStore {
@@ -187,7 +187,7 @@ impl SessionStore for RedisStore {
 
     async fn count(&self, ns: &Namespace, now: Timestamp) -> Result<Counts> {
         let _seat = self.queue.enter()?;
-        look::count(&self.core, ns, now).await
+        count::count(&self.core, ns, now).await
     }
 
     async fn namespaces(&self) -> Result<Vec<Namespace>> {

@@ -6,7 +6,7 @@ use tenure_store::{
 
 use crate::answer::{self, unexpected};
 use crate::keys::Key;
-use crate::record::{encode, place};
+use crate::record::{self, encode};
 use crate::scripts::CREATE;
 use crate::store::Core;
 
@@ -38,7 +38,7 @@ pub(crate) async fn create(
     let (phase, due) = match fate {
         Fate::Live(_) => (0, record.expires_at().map(Timestamp::as_millis)),
         Fate::Ended(tombstone) => {
-            let (phase, due) = place(tombstone);
+            let (phase, due) = record::phase(tombstone);
             (phase, Some(due))
         }
     };

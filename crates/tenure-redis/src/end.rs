@@ -1,16 +1,17 @@
 //! Sessions are ended: one by its user or an operator, or all of a principal.
 
 use tenure_store::{
-    After, Cursor, End, EndReason, Ended, Namespace, Principal, Result, SessionId, Timestamp,
-    Tombstone,
+    After, Cursor, End, EndReason, Ended, Error, Namespace, Principal, Result, SessionId,
+    Timestamp, Tombstone,
 };
 
 use crate::answer;
 use crate::create::queue;
 use crate::keys::{Key, Shard};
-use crate::look::theirs;
-use crate::record::{decode, place};
+use crate::place::{self, theirs};
+use crate::record::{decode, phase};
 use crate::scripts::{END, END_ALL};
+use crate::servers::together;
 use crate::store::Core;
 
 /// How many sessions one script ends, so that others get their turn.
@@ -28,7 +29,7 @@ pub(crate) async fn end(
     if let After::Hold(lease) = after {
         tombstone.claim(lease, end.at);
     }
-    let (phase, due) = place(&tombstone);
+    let (phase, due) = phase(&tombstone);
     let keys = [
         Key::Epoch,
         Key::Record(id),
@@ -48,7 +49,9 @@ pub(crate) async fn end(
     let Some(bytes) = answer::bytes(core.servers.ask(ending).await?)? else {
         return Ok(None);
     };
-    let record = decode(id, bytes)?.record;
+    // It has ended all the same: whoever tries again finds it so.
+    let unreadable = |error| Error::unavailable("the session ended unread").with_source(error);
+    let record = decode(id, bytes).map_err(unreadable)?.record;
     Ok(Some(Ended { record, tombstone }))
 }
 
@@ -67,8 +70,8 @@ impl Revoke {
     pub(crate) async fn run(&self, core: &Core) -> Result<u64> {
         let shards = core.shards(&self.ns);
         let each = shards.iter().map(|shard| self.in_shard(core, shard));
-        let ended = futures_util::future::join_all(each).await;
-        ended.into_iter().sum()
+        let ended = together(futures_util::future::join_all(each).await)?;
+        Ok(ended.into_iter().sum())
     }
 
     async fn in_shard(&self, core: &Core, shard: &Shard) -> Result<u64> {
@@ -76,7 +79,7 @@ impl Revoke {
         loop {
             let listing = theirs(shard, &self.principal, behind, STEP);
             let places = core.servers.ask(listing).await?;
-            let places = answer::places(places)?;
+            let places = place::places(places)?;
             behind = places.last().copied();
             let those = places.iter().filter(|place| Some(place.id) != self.except);
             let those: Vec<Cursor> = those.copied().collect();
@@ -127,7 +130,7 @@ pub(crate) async fn end_all(
         .arg(u8::from(after != After::Discard))
         .arg(principal.as_str());
     for place in places {
-        ending = ending.arg(&answer::place_bytes(*place));
+        ending = ending.arg(&place::bytes(*place));
     }
     answer::count(&core.servers.ask(ending.bulk().replicated()).await?)
 }

@@ -31,7 +31,8 @@ pub(crate) fn from_driver(error: RedisError) -> Error {
             ErrorKind::Unavailable,
             "the connection to Redis failed or broke",
         ),
-        (None, _) => (ErrorKind::Other, "the Redis driver failed"),
+        (None, DriverKind::Client) => (ErrorKind::Other, "the Redis driver could not begin"),
+        (None, _) => (ErrorKind::Unavailable, "what Redis answered cannot be read"),
     };
     Error::new(kind, advice).with_source(error)
 }

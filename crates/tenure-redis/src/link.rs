@@ -75,6 +75,8 @@ impl Link {
         if let Some(wire) = self.kept() {
             return Ok(wire);
         }
+        // The old one first, or somebody takes it for good again.
+        self.close();
         self.hung_up.store(false, Ordering::Release);
         // Taken out for good: the pool would ask each time whether it still works.
         let mut connection = Connection::take(self.pool.get().await.map_err(from_pool)?);

@@ -22,8 +22,9 @@ use crate::answer;
 use crate::call::Call;
 use crate::end::end_all;
 use crate::keys::{self, Key, Shard};
-use crate::look::theirs;
+use crate::place::{self, theirs};
 use crate::scripts::{LIVING, MARK, UNMARK};
+use crate::servers::together;
 use crate::store::Core;
 use crate::update::{Attempt, Update};
 
@@ -118,10 +119,10 @@ impl LogIn {
         answers.insert(own, first);
         let mut found = Others::new();
         for ((number, shard), answer) in (0..).zip(&shards).zip(answers) {
-            let mut places = answer::places(answer)?;
+            let mut places = place::places(answer)?;
             while places.len().is_multiple_of(STEP as usize) && !places.is_empty() {
                 let listing = theirs(shard, &self.principal, places.last().copied(), STEP);
-                let more = answer::places(core.servers.ask(listing).await?)?;
+                let more = place::places(core.servers.ask(listing).await?)?;
                 if more.is_empty() {
                     break;
                 }
@@ -199,10 +200,8 @@ impl LogIn {
             let shard = &shards[usize::from(*number)];
             end_all(core, shard, places, &self.principal, reason, after, now)
         });
-        futures_util::future::join_all(ending)
-            .await
-            .into_iter()
-            .sum()
+        let ended = together(futures_util::future::join_all(ending).await)?;
+        Ok(ended.into_iter().sum())
     }
 
     /// Those that are live now.

@@ -19,6 +19,8 @@ use crate::servers::Place;
 
 /// How the server that has the data will be found. Connects to nobody yet.
 pub(crate) fn place(options: &RedisOptions) -> Result<Place> {
+    #[cfg(feature = "tls")]
+    choose_cryptography();
     let patience = options.patience();
     Ok(match &options.place {
         Urls::Single(url) => {
@@ -64,6 +66,16 @@ pub(crate) fn place(options: &RedisOptions) -> Result<Place> {
             Place::Sentinel(Box::new(Sentinel::new(client, patience)))
         }
     })
+}
+
+/// The driver takes the process's cryptography, and panics where there is none; so this one
+/// is set, unless the service has chosen.
+#[cfg(feature = "tls")]
+fn choose_cryptography() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Somebody else may have been quicker: then it is theirs.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
 }
 
 fn infos(urls: &[String]) -> Result<Vec<ConnectionInfo>> {

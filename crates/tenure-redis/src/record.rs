@@ -56,7 +56,7 @@ pub(crate) fn encode(record: &Record, tombstone: Option<&Tombstone>) -> Vec<u8> 
     let flags = flag(LEAVES, record.leaves_at.is_some())
         | flag(FAILED, failure.is_some())
         | flag(READS, previous.is_some());
-    let (phase, due) = tombstone.map_or((0, 0), place);
+    let (phase, due) = tombstone.map_or((0, 0), self::phase);
     let end = tombstone.map(|tombstone| tombstone.end);
     let count = |counter: fn(&Tombstone) -> u32| tombstone.map_or(0, counter);
 
@@ -190,7 +190,7 @@ impl Stored {
 }
 
 /// The phase of a tombstone, and when it is due in its queue.
-pub(crate) fn place(tombstone: &Tombstone) -> (u8, i64) {
+pub(crate) fn phase(tombstone: &Tombstone) -> (u8, i64) {
     match tombstone.phase {
         Phase::Waiting { from } => (1, from.as_millis()),
         Phase::Held { until } => (2, until.as_millis()),

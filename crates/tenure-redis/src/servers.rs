@@ -64,8 +64,7 @@ impl Servers {
         &self,
         calls: impl IntoIterator<Item = Call>,
     ) -> Result<Vec<Value>> {
-        let answers = join_all(calls.into_iter().map(|call| self.ask(call))).await;
-        answers.into_iter().collect()
+        together(join_all(calls.into_iter().map(|call| self.ask(call))).await)
     }
 
     /// Asks every primary the same, about itself.
@@ -192,6 +191,20 @@ impl Servers {
         let millis = self.deadline.as_millis();
         Error::unavailable(format!("no answer within {millis} ms"))
     }
+}
+
+/// The results of steps that were taken at once. Where some were and others not, it must not
+/// be said that nothing happened.
+pub(crate) fn together<T>(results: Vec<Result<T>>) -> Result<Vec<T>> {
+    let any = results.iter().any(Result::is_ok);
+    let all: Result<Vec<T>> = results.into_iter().collect();
+    all.map_err(|error| {
+        if any && !error.is_unavailable() {
+            Error::unavailable("a part of it was not done").with_source(error)
+        } else {
+            error
+        }
+    })
 }
 
 /// Longer each time, so that a server in trouble is not pressed.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tenure_store::{Error, ErrorKind, Result};
+use tenure_store::{Error, Namespace, Result, SessionId};
 
 use crate::keys::Shard;
 use crate::log_in::Turns;
@@ -75,7 +75,7 @@ impl RedisStore {
             operation.await
         });
         task.await.unwrap_or_else(|error| {
-            let broken = Error::new(ErrorKind::Other, "a task of the session store broke");
+            let broken = Error::unavailable("the store stopped before its answer");
             Err(broken.with_source(error))
         })
     }
@@ -83,12 +83,12 @@ impl RedisStore {
 
 impl Core {
     /// The shards of a namespace.
-    pub(crate) fn shards(&self, ns: &tenure_store::Namespace) -> Vec<Shard> {
+    pub(crate) fn shards(&self, ns: &Namespace) -> Vec<Shard> {
         Shard::all(&self.prefix, ns)
     }
 
     /// The shard in which a session lies.
-    pub(crate) fn shard(&self, ns: &tenure_store::Namespace, id: tenure_store::SessionId) -> Shard {
+    pub(crate) fn shard(&self, ns: &Namespace, id: SessionId) -> Shard {
         Shard::of(&self.prefix, ns, id)
     }
 }
