@@ -33,6 +33,14 @@ impl Child {
         self.process.kill().expect("it is still running");
     }
 
+    /// Waits for its end; whether it was a good one.
+    pub(crate) fn succeeded(mut self) -> bool {
+        self.process
+            .wait()
+            .expect("it is a child of ours")
+            .success()
+    }
+
     /// Waits for its end; whether that was a signal's doing.
     pub(crate) fn was_killed(mut self) -> bool {
         let status = self.process.wait().expect("it is a child of ours");

@@ -1,7 +1,6 @@
-//! Kills a process that writes to SQLite under load, and looks what is left.
+//! Kills a process that writes under load, and looks what is left.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,23 +10,23 @@ use tokio::task::JoinSet;
 use crate::child::{Child, say};
 use crate::support::hooks::Notebook;
 use crate::support::keys::ring;
+use crate::support::place::Place;
 
 const ROUNDS: u64 = 20;
 const TASKS: u64 = 8;
 const LEASE: Duration = Duration::from_secs(90);
 
-pub(crate) async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
+pub(crate) async fn nothing_acknowledged_is_lost_when_the_process_is_killed(backend: &str) {
     for seed in 0..ROUNDS {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let path = folder.path().join("sessions.db");
-        let said = Said::until_killed(&path, seed);
-        check(&path, &said, seed).await;
+        let place = Place::on(backend).await;
+        let said = Said::until_killed(place.url(), seed);
+        check(place.url(), &said, seed).await;
     }
 }
 
 /// The child: creates, changes and ends sessions, and says what was acknowledged.
-pub(crate) async fn write(path: &Path, seed: u64) -> Result<(), BoxError> {
-    let builder = builder(path, &Arc::new(ManualClock::default())).await?;
+pub(crate) async fn write(url: &str, seed: u64) -> Result<(), BoxError> {
+    let builder = builder(url, &Arc::new(ManualClock::default())).await?;
     let sessions = builder
         .on_end(|session: EndedSession| async move {
             say(&format!("hook {}", session.id()));
@@ -83,10 +82,10 @@ struct Said {
 
 impl Said {
     /// Lets a child write, and kills it after a number of lines that the seed decides.
-    fn until_killed(path: &Path, seed: u64) -> Self {
+    fn until_killed(url: &str, seed: u64) -> Self {
         let lines = 20 + seed.wrapping_mul(0x9e37_79b9) % 400;
         let mut said = Self::default();
-        let mut child = Child::start(&["write", &path.to_string_lossy(), &seed.to_string()]);
+        let mut child = Child::start(&["write", url, &seed.to_string()]);
         for count in 0.. {
             let Some(line) = child.line() else {
                 break;
@@ -124,12 +123,12 @@ impl Said {
     }
 }
 
-/// Opens the file anew: nothing acknowledged is missing, nothing ended is back, and every
+/// Opens the store anew: nothing acknowledged is missing, nothing ended is back, and every
 /// end has its hook.
-async fn check(path: &Path, said: &Said, seed: u64) {
+async fn check(url: &str, said: &Said, seed: u64) {
     let clock = Arc::new(ManualClock::default());
     let notes = Notebook::default();
-    let builder = builder(path, &clock).await.expect("the file opens again");
+    let builder = builder(url, &clock).await.expect("the store opens again");
     let sessions = builder
         .on_end(notes.clone())
         .build()
@@ -174,8 +173,8 @@ async fn check(path: &Path, said: &Said, seed: u64) {
     sessions.store().close().await.expect("closes");
 }
 
-async fn builder(path: &Path, clock: &Arc<ManualClock>) -> Result<SessionsBuilder, BoxError> {
-    let store = tenure_connect::connect(&format!("sqlite:{}", path.display())).await?;
+async fn builder(url: &str, clock: &Arc<ManualClock>) -> Result<SessionsBuilder, BoxError> {
+    let store = tenure_connect::connect(url).await?;
     Ok(Sessions::builder(store, ring("2026-11", 7), "portal")
         .hook_lease(LEASE)
         .clock(Arc::clone(clock) as _))

@@ -1,9 +1,10 @@
-//! What several processes on one SQLite file may do to each other and to themselves.
+//! What several processes on one store may do to each other and to themselves.
 //!
 //! Children are this same program, told apart by its arguments; that is why it has a main
 //! function of its own.
 
 mod child;
+mod fight;
 mod kill;
 mod reap;
 
@@ -11,10 +12,20 @@ mod reap;
 #[allow(dead_code, reason = "each test uses its part")]
 mod support;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use tenure::BoxError;
+
+/// The backends, and what is needed where there is none. Memory is one process's own.
+const BACKENDS: [(&str, Option<&str>); 4] = [
+    ("sqlite", None),
+    ("postgres", Some("needs PostgreSQL: run scripts/test")),
+    ("redis", Some("needs Redis: run scripts/test")),
+    (
+        "redis_cluster",
+        Some("needs Redis Cluster: run scripts/test"),
+    ),
+];
 
 #[allow(
     clippy::print_stdout,
@@ -28,38 +39,87 @@ fn main() -> ExitCode {
         Some(Err(error)) => panic!("the child failed: {error}"),
         None => {}
     }
-    let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
-    let mut passed = 0;
+    let wanted = Wanted::of(&arguments);
+    let (mut passed, mut ignored) = (0, 0);
     // The cases panic when a promise is broken, which ends the program with a failure.
     macro_rules! cases {
-        ($($group:ident::$case:ident)*) => {$(
-            if wanted.is_none_or(|wanted| stringify!($case).contains(wanted.as_str())) {
-                runtime.block_on($group::$case());
-                println!("test {} ... ok", stringify!($case));
-                passed += 1;
+        ($backend:ident, $needs:ident, $($group:ident::$case:ident)*) => {$(
+            let name = format!("{}::{}::{}", $backend, stringify!($group), stringify!($case));
+            match $needs {
+                _ if !wanted.names(&name) => {}
+                Some(needs) if !wanted.ignored => {
+                    println!("test {name} ... ignored, {needs}");
+                    ignored += 1;
+                }
+                _ => {
+                    runtime.block_on($group::$case($backend));
+                    println!("test {name} ... ok");
+                    passed += 1;
+                }
             }
         )*};
     }
-    cases! {
-        kill::nothing_acknowledged_is_lost_when_the_process_is_killed
-        reap::reapers_side_by_side_run_each_hook_once
-        reap::a_hook_comes_again_wherever_its_process_dies
+    for (backend, needs) in BACKENDS {
+        cases! {
+            backend, needs,
+            kill::nothing_acknowledged_is_lost_when_the_process_is_killed
+            reap::reapers_side_by_side_run_each_hook_once
+            reap::a_hook_comes_again_wherever_its_process_dies
+            fight::processes_that_want_the_same_rows_wait_in_no_circle
+        }
     }
-    println!("\ntest result: ok. {passed} passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
+    println!(
+        "\ntest result: ok. {passed} passed; 0 failed; {ignored} ignored; 0 measured; \
+         0 filtered out"
+    );
     ExitCode::SUCCESS
+}
+
+/// What the runner's arguments ask for, as far as they concern this program.
+#[derive(Default)]
+struct Wanted {
+    parts: Vec<String>,
+    skipped: Vec<String>,
+    ignored: bool,
+}
+
+impl Wanted {
+    fn of(arguments: &[String]) -> Self {
+        let mut wanted = Self::default();
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--include-ignored" | "--ignored" => wanted.ignored = true,
+                "--skip" => wanted.skipped.extend(arguments.next().cloned()),
+                "--test-threads" | "--format" | "--color" => drop(arguments.next()),
+                flag if flag.starts_with('-') => {}
+                part => wanted.parts.push(part.to_owned()),
+            }
+        }
+        wanted
+    }
+
+    fn names(&self, case: &str) -> bool {
+        let is_in = |part: &String| case.contains(part.as_str());
+        (self.parts.is_empty() || self.parts.iter().any(is_in)) && !self.skipped.iter().any(is_in)
+    }
 }
 
 /// Does what a parent asks for, if one does.
 fn child(runtime: &tokio::runtime::Runtime, arguments: &[String]) -> Option<Result<(), BoxError>> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
-        ["write", path, seed] => {
+        ["write", url, seed] => {
             let seed = seed.parse().expect("a number");
-            Some(runtime.block_on(kill::write(Path::new(path), seed)))
+            Some(runtime.block_on(kill::write(url, seed)))
         }
-        ["reap", path, minutes, how] => {
+        ["reap", url, minutes, how] => {
             let minutes = minutes.parse().expect("a number");
-            Some(runtime.block_on(reap::reap(Path::new(path), minutes, how)))
+            Some(runtime.block_on(reap::reap(url, minutes, how)))
+        }
+        ["fight", url, first] => {
+            let first = first.parse().expect("a number");
+            Some(runtime.block_on(fight::fight(url, first)))
         }
         _ => None,
     }

@@ -1,8 +1,7 @@
-//! Reapers in processes of their own, on one SQLite file: side by side, and killed at every
+//! Reapers in processes of their own, on one store: side by side, and killed at every
 //! place where it hurts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,18 +10,17 @@ use tokio::task::JoinSet;
 
 use crate::child::{Child, say};
 use crate::support::keys::ring;
+use crate::support::place::Place;
 use crate::support::watched::{Trip, Watched};
 
 const LEASE: Duration = Duration::from_secs(90);
 
-pub(crate) async fn reapers_side_by_side_run_each_hook_once() {
+pub(crate) async fn reapers_side_by_side_run_each_hook_once(backend: &str) {
     for reapers in [2, 8] {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let path = folder.path().join("sessions.db");
-        let ended = ended_sessions(&path, 10_000).await;
-        let path = path.to_string_lossy().into_owned();
+        let place = Place::on(backend).await;
+        let ended = ended_sessions(place.url(), 10_000).await;
         let children: Vec<Child> = (0..reapers)
-            .map(|_| Child::start(&["reap", &path, "0", "never"]))
+            .map(|_| Child::start(&["reap", place.url(), "0", "never"]))
             .collect();
         let mut calls: BTreeMap<String, u32> = BTreeMap::new();
         for mut child in children {
@@ -45,7 +43,7 @@ pub(crate) async fn reapers_side_by_side_run_each_hook_once() {
     }
 }
 
-pub(crate) async fn a_hook_comes_again_wherever_its_process_dies() {
+pub(crate) async fn a_hook_comes_again_wherever_its_process_dies(backend: &str) {
     let places = [
         "before-claim",
         "after-claim",
@@ -54,10 +52,8 @@ pub(crate) async fn a_hook_comes_again_wherever_its_process_dies() {
     ];
     let in_hooks = [1, 2, 7, 18, 29, 50].map(|count| format!("in-hook:{count}"));
     for trip in places.map(str::to_owned).into_iter().chain(in_hooks) {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let path = folder.path().join("sessions.db");
-        let ended = ended_sessions(&path, 120).await;
-        let text = path.to_string_lossy();
+        let place = Place::on(backend).await;
+        let ended = ended_sessions(place.url(), 120).await;
         // It may die as often as it likes: each time the lease runs out, and the next
         // process goes on.
         let mut attempts: BTreeMap<String, Vec<u32>> = BTreeMap::new();
@@ -66,7 +62,7 @@ pub(crate) async fn a_hook_comes_again_wherever_its_process_dies() {
             assert!(life < 400, "{trip}: it never gets done");
             let minutes = (life * 2).to_string();
             let how = if life < 3 { trip.as_str() } else { "never" };
-            let mut child = Child::start(&["reap", &text, &minutes, how]);
+            let mut child = Child::start(&["reap", place.url(), &minutes, how]);
             while let Some(line) = child.line() {
                 let (id, number) = attempt(&line);
                 attempts.entry(id).or_default().push(number);
@@ -88,8 +84,8 @@ pub(crate) async fn a_hook_comes_again_wherever_its_process_dies() {
 }
 
 /// The child: one round of a reaper, at so many minutes past, that may kill itself.
-pub(crate) async fn reap(path: &Path, minutes: u64, how: &str) -> Result<(), BoxError> {
-    let store = tenure_connect::connect(&format!("sqlite:{}", path.display())).await?;
+pub(crate) async fn reap(url: &str, minutes: u64, how: &str) -> Result<(), BoxError> {
+    let store = tenure_connect::connect(url).await?;
     let store = Arc::new(Watched::new(store));
     let in_hook: Option<u64> = how.strip_prefix("in-hook:").map(str::parse).transpose()?;
     match how {
@@ -121,8 +117,8 @@ pub(crate) async fn reap(path: &Path, minutes: u64, how: &str) -> Result<(), Box
 }
 
 /// So many sessions that a reset has ended; their ids.
-async fn ended_sessions(path: &Path, how_many: usize) -> BTreeSet<String> {
-    let store = tenure_connect::connect(&format!("sqlite:{}", path.display())).await;
+async fn ended_sessions(url: &str, how_many: usize) -> BTreeSet<String> {
+    let store = tenure_connect::connect(url).await;
     let builder: SessionsBuilder =
         Sessions::builder(store.expect("opens"), ring("2026-11", 7), "portal");
     let sessions = builder

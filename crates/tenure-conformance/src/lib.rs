@@ -9,6 +9,7 @@ mod model;
 pub mod props;
 mod stage;
 pub mod story;
+pub mod traffic;
 
 pub use case::{Broken, Case, Running, Verdict};
 pub use fixture::Fixture;

@@ -13,10 +13,11 @@ pub(crate) struct Binary {
 
 pub(crate) const INITDB: Binary = Binary::new("initdb", "postgresql");
 pub(crate) const PGBOUNCER: Binary = Binary::new("pgbouncer", "pgbouncer");
+pub(crate) const PG_DUMP: Binary = Binary::new("pg_dump", "postgresql-client");
 pub(crate) const POSTGRES: Binary = Binary::new("postgres", "postgresql");
 pub(crate) const REDIS: Binary = Binary::new("redis-server", "redis-server");
 
-const ALL: [Binary; 4] = [INITDB, PGBOUNCER, POSTGRES, REDIS];
+const ALL: [Binary; 5] = [INITDB, PGBOUNCER, PG_DUMP, POSTGRES, REDIS];
 
 impl Binary {
     const fn new(name: &'static str, package: &'static str) -> Self {
