@@ -81,6 +81,8 @@ mod reap;
 mod row;
 mod settle;
 mod store;
+#[cfg(test)]
+mod tests;
 mod update;
 mod worker;
 
