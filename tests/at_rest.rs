@@ -14,6 +14,7 @@ mod own_server {
     use tenure::{EndedSession, Error, ManualClock, Sessions, Token};
 
     use crate::support::keys::ring;
+    use crate::support::place::postgres;
     use crate::support::servers::binaries;
     use crate::support::servers::postgres::Postgres;
     use crate::support::servers::redis::Redis;
@@ -104,8 +105,7 @@ mod own_server {
             String::from_utf8_lossy(&dump.stderr)
         );
         search("pg_dump", &dump.stdout, &tokens);
-        let copied = crate::support::place::postgres::run(&server.url(), "CHECKPOINT");
-        copied.await;
+        postgres::run(&server.url(), "CHECKPOINT").await;
         let data = server.server.folder().join("data");
         search("tables", &files(&[&data.join("base")]), &tokens);
         search("log of writes", &files(&[&data.join("pg_wal")]), &tokens);

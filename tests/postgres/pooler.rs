@@ -97,8 +97,15 @@ mod own_server {
             }
         }
         let error = error.expect("it cannot go well for long");
-        assert_eq!(error.kind(), tenure_store::ErrorKind::Misconfigured, "{error:?}");
-        assert!(error.to_string().contains("Pooling::Transaction"), "{error}");
+        assert_eq!(
+            error.kind(),
+            tenure_store::ErrorKind::Misconfigured,
+            "{error:?}"
+        );
+        assert!(
+            error.to_string().contains("Pooling::Transaction"),
+            "{error}"
+        );
     }
 
     #[tokio::test]
@@ -109,7 +116,9 @@ mod own_server {
 
         let server = Postgres::start();
         let pooler = Pgbouncer::start(&server, "session", &[]);
-        let store = tenure_connect::connect(&pooler.url()).await.expect("connects");
+        let store = tenure_connect::connect(&pooler.url())
+            .await
+            .expect("connects");
         let ns = crate::base::portal();
         let opened = store.open(&ns, tenure_store::Hooks::Expected).await;
         opened.expect("opens");
