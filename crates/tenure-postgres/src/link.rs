@@ -7,7 +7,7 @@ use tenure_store::Result;
 
 use crate::db::{Connection, Db};
 use crate::error::from_driver;
-use crate::options::{Pooling, PostgresOptions, Source};
+use crate::options::{Pooling, PostgresOptions, Source, address};
 
 pub(crate) struct Link {
     source: Source,
@@ -20,13 +20,6 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Not connected yet, and never set up: for what is done once.
-    pub(crate) fn plain(options: &PostgresOptions) -> Self {
-        let mut link = Self::new(options, &[]);
-        link.pooling = Pooling::Transaction;
-        link
-    }
-
     /// Not connected yet.
     pub(crate) fn new(options: &PostgresOptions, prepared: &'static [&'static str]) -> Self {
         Self {
@@ -51,11 +44,6 @@ impl Link {
         self.db.is_some()
     }
 
-    /// Whether a pooler may give the server connection to others between transactions.
-    pub(crate) fn is_pooled_by_transaction(&self) -> bool {
-        self.pooling == Pooling::Transaction
-    }
-
     /// Takes leave of the server. The next use connects anew.
     pub(crate) async fn close(&mut self) {
         if let Some(db) = self.db.take() {
@@ -71,14 +59,7 @@ impl Link {
     }
 
     async fn open(&self) -> Result<Db> {
-        let connection = match (&self.source, self.source.address()?) {
-            (_, Some(address)) => Connection::Own(address.connect().await.map_err(from_driver)?),
-            (Source::Pool(pool), None) => {
-                Connection::Pooled(pool.acquire().await.map_err(from_driver)?)
-            }
-            (Source::Url(_), None) => return Err(from_driver(sqlx::Error::PoolClosed)),
-        };
-        let mut db = Db::new(connection, self.pooling);
+        let mut db = open(&self.source, self.pooling).await?;
         if self.pooling == Pooling::Session {
             self.set_up(&mut db).await?;
         }
@@ -108,4 +89,13 @@ impl Link {
         }
         Ok(())
     }
+}
+
+/// A connection as the server gives it.
+pub(crate) async fn open(source: &Source, pooling: Pooling) -> Result<Db> {
+    let connection = match source {
+        Source::Url(url) => address(url)?.connect().await.map(Connection::Own),
+        Source::Pool(pool) => pool.acquire().await.map(Connection::Pooled),
+    };
+    Ok(Db::new(connection.map_err(from_driver)?, pooling))
 }

@@ -162,17 +162,10 @@ impl PostgresOptions {
     }
 }
 
-impl Source {
-    /// How to connect; `None` where a pool does that.
-    pub(crate) fn address(&self) -> Result<Option<PgConnectOptions>> {
-        match self {
-            // The parser's own words may repeat what is in the URL.
-            Source::Url(url) => url.parse().map(Some).map_err(|_| {
-                misconfigured("this is no PostgreSQL URL: postgres://user@host:port/database")
-            }),
-            Source::Pool(_) => Ok(None),
-        }
-    }
+/// Where a URL leads. The parser's own words may repeat what is in it.
+pub(crate) fn address(url: &str) -> Result<PgConnectOptions> {
+    url.parse()
+        .map_err(|_| misconfigured("this is no PostgreSQL URL: postgres://user@host:port/database"))
 }
 
 impl fmt::Debug for PostgresOptions {
@@ -224,7 +217,7 @@ mod tests {
     fn neither_debug_nor_an_error_shows_the_url() {
         let options = PostgresOptions::new("postgres://portal:hush@[/portal");
         assert!(!format!("{options:?}").contains("hush"));
-        let error = options.source.address().expect_err("no URL");
+        let error = address("postgres://portal:hush@[/portal").expect_err("no URL");
         assert!(!format!("{error:?} {error}").contains("hush"), "{error:?}");
     }
 }

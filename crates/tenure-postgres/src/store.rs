@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::access::{LOAD, TOUCH};
 use crate::create::CREATE;
 use crate::end::{DISCARD, END};
-use crate::link::Link;
+use crate::link::{Link, open};
 use crate::migrate::{check, known, latest, migrate};
 use crate::options::{PostgresOptions, Source};
 use crate::queue::Queue;
@@ -71,41 +71,20 @@ impl PostgresStore {
     ) -> Result<Self> {
         options.validate()?;
         // Not set up as the others are: here statements may take their time.
-        let mut first = Link::plain(&options);
-        let db = timeout(options.deadline, first.db());
-        let db = db.await.unwrap_or_else(|_| Err(too_late(&options)))?;
+        let mut db = in_time(&options, open(&options.source, options.pooling)).await?;
         match options.source {
-            Source::Url(_) => migrate(db, migrations).await?,
-            Source::Pool(_) => check(db, migrations).await?,
+            Source::Url(_) => migrate(&mut db, migrations).await?,
+            Source::Pool(_) => check(&mut db, migrations).await?,
         }
-        first.close().await;
+        db.close().await;
 
-        let (length, deadline) = (options.queue_length, options.deadline);
         let mut tasks = Vec::new();
-        let mut queues = Vec::new();
-        for (workers, prepared) in [
-            (options.readers, READING),
-            (options.writers, WRITING),
-            (1, &[]),
-        ] {
-            let (queue, intake) = Queue::new(length, deadline);
-            for _ in 0..workers {
-                let mut link = Link::new(&options, prepared);
-                timeout(deadline, link.db())
-                    .await
-                    .unwrap_or_else(|_| Err(too_late(&options)))?;
-                tasks.push(tokio::spawn(work(Arc::clone(&intake), link, deadline)));
-            }
-            queues.push(queue);
-        }
-        let [reads, writes, chores] = <[Queue; 3]>::try_from(queues)
-            .map_err(|_| Error::unavailable("the store could not be set up"))?;
         Ok(Self {
             payload_limit: options.payload_limit,
             schema_expected: latest(migrations),
-            reads,
-            writes,
-            chores,
+            reads: serve(&options, options.readers, READING, &mut tasks).await?,
+            writes: serve(&options, options.writers, WRITING, &mut tasks).await?,
+            chores: serve(&options, 1, &[], &mut tasks).await?,
             tasks: Mutex::new(tasks),
         })
     }
@@ -126,11 +105,35 @@ impl PostgresStore {
     }
 }
 
-fn too_late(options: &PostgresOptions) -> Error {
-    Error::unavailable(format!(
-        "no connection within {} ms",
-        options.deadline.as_millis()
-    ))
+/// A queue, and so many tasks that serve it, each with a connection that is there already.
+async fn serve(
+    options: &PostgresOptions,
+    workers: usize,
+    prepared: &'static [&'static str],
+    tasks: &mut Vec<JoinHandle<()>>,
+) -> Result<Queue> {
+    let (queue, intake) = Queue::new(options.queue_length, options.deadline);
+    for _ in 0..workers {
+        let mut link = Link::new(options, prepared);
+        in_time(options, link.db()).await?;
+        let work = work(Arc::clone(&intake), link, options.deadline);
+        tasks.push(tokio::spawn(work));
+    }
+    Ok(queue)
+}
+
+async fn in_time<T>(
+    options: &PostgresOptions,
+    connecting: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    timeout(options.deadline, connecting)
+        .await
+        .unwrap_or_else(|_| {
+            Err(Error::unavailable(format!(
+                "no connection within {} ms",
+                options.deadline.as_millis()
+            )))
+        })
 }
 
 impl fmt::Debug for PostgresStore {

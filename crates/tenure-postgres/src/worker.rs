@@ -75,10 +75,7 @@ impl Worker {
             )))
         });
         // The one way to be sure that nothing is left under way on it.
-        let needs_more = job.needs() == Needs::Transaction || self.link.is_pooled_by_transaction();
-        if let Err(error) = &outcome
-            && (needs_more || error.is_unavailable())
-        {
+        if outcome.as_ref().is_err_and(Error::is_unavailable) {
             self.link.abandon();
         }
         outcome
@@ -90,6 +87,11 @@ async fn run(job: &mut dyn Job, db: &mut Db) -> Result<()> {
         return job.run(db).await;
     }
     db.simply("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
-    job.run(db).await?;
-    db.simply("COMMIT").await
+    match job.run(db).await {
+        Ok(()) => db.simply("COMMIT").await,
+        Err(error) => {
+            db.simply("ROLLBACK").await?;
+            Err(error)
+        }
+    }
 }
