@@ -1,0 +1,10 @@
+//! What concerns Redis alone: its keys, its scripts, its settings.
+
+mod base;
+mod damage;
+mod own_server;
+mod prefixes;
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "each test uses its part")]
+mod support;
