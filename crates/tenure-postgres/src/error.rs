@@ -14,6 +14,11 @@ pub(crate) fn from_driver(error: sqlx::Error) -> Error {
             let (kind, advice) = from_code(&refused.code);
             return Error::new(kind, advice).with_source(refused);
         }
+        // So the driver says that it does not trust the server's certificate.
+        sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::InvalidData => (
+            ErrorKind::Misconfigured,
+            "the server's certificate is not trusted: look at sslmode and sslrootcert",
+        ),
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => (
             ErrorKind::Unavailable,
             "the connection to the server broke, or there was none",

@@ -3,7 +3,7 @@
 
 pub(crate) mod binaries;
 pub(crate) mod cluster;
-mod folder;
+pub(crate) mod folder;
 mod guard;
 mod log;
 pub(crate) mod pgbouncer;

@@ -13,6 +13,11 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// Empty, and with the [settings] that tests rely on.
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With these settings besides.
+    pub(crate) fn start_with(more: &[(&str, &str)]) -> Self {
         let folder = Folder::new();
         let data = folder.path().join("data").display().to_string();
         run_to_the_end(
@@ -36,7 +41,7 @@ impl Postgres {
             &here,
             "unix_socket_directories=",
         ];
-        let settings = settings::POSTGRES.iter();
+        let settings = settings::POSTGRES.iter().chain(more);
         let settings = settings.map(|(name, value)| format!("{name}={value}"));
         for setting in own.map(str::to_owned).into_iter().chain(settings) {
             command.extend(["-c".to_owned(), setting]);
