@@ -80,6 +80,19 @@ impl Proxy {
         }
     }
 
+    /// Leads to the server of a URL such as `postgres://user@127.0.0.1:5432/postgres`, and
+    /// to it by the URL that comes back.
+    pub(crate) async fn before(url: &str) -> (Self, String) {
+        let (_, rest) = url.split_once("//").expect("a URL");
+        let host = rest.split(['/', '?']).next().unwrap_or_default();
+        let host = host.rsplit('@').next().unwrap_or_default();
+        let server = host.replace("localhost", "127.0.0.1");
+        let server = server.parse().expect("an address and a port");
+        let proxy = Self::to(server).await;
+        let url = url.replacen(host, &proxy.address.to_string(), 1);
+        (proxy, url)
+    }
+
     /// Where to connect.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address

@@ -17,8 +17,8 @@ impl Pgbouncer {
         let folder = Folder::new();
         let port = ports::free();
         let users = users.iter().map(String::as_str).chain(["tenure"]);
-        let users: String = users.map(|user| format!("\"{user}\" \"\"\n")).collect();
-        let users = folder.write("users", &users);
+        let users: Vec<_> = users.map(|user| format!("\"{user}\" \"\"\n")).collect();
+        let users = folder.write("users", &users.concat());
         let settings = folder.write(
             "pgbouncer.ini",
             &format!(
