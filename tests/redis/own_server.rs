@@ -2,13 +2,14 @@
 //! memory weighed and filled.
 
 use deadpool_redis::redis::{Value, cmd};
+use futures_util::{StreamExt as _, stream};
 use tenure_conformance::props::{
     IDLE, LEASE, at, counted, id, payload_of, principal, record, record_of, rows, version,
 };
 use tenure_conformance::story::Story as _;
 use tenure_store::{
     After, Created, EndReason, ErrorKind, Eviction, Excess, Field, Filter, Outcome, PrincipalLimit,
-    Record, Resolve, Result, Updated,
+    Record, Resolve, Result, SessionStore, Updated,
 };
 
 use crate::base::{Base, portal, visitors};
@@ -32,6 +33,21 @@ fn changes(redis: &Redis) -> u64 {
 
 fn set(redis: &Redis, name: &str, value: &str) {
     redis.ask(cmd("CONFIG").arg("SET").arg(name).arg(value));
+}
+
+/// Stores them, many at once.
+async fn put_all(store: &dyn SessionStore, sessions: impl Iterator<Item = Record>) -> Result<()> {
+    let ns = portal();
+    let mut putting = stream::iter(sessions)
+        .map(|session| {
+            let ns = &ns;
+            async move { store.create(ns, &session, at(0)).await }
+        })
+        .buffer_unordered(64);
+    while let Some(created) = putting.next().await {
+        assert_eq!(created?, Created::Done);
+    }
+    Ok(())
 }
 
 #[tokio::test]
@@ -106,9 +122,7 @@ async fn a_reset_of_many_writes_as_much_as_a_reset_of_few() -> Result<()> {
     let mut first = 0;
     // As few as there are in each shard for certain, then many more.
     for many in [300, rows(100_000)] {
-        for number in first..first + many {
-            store.put(&ns, &record(number)).await?;
-        }
+        put_all(&*store, (first..first + many).map(record)).await?;
         first += many;
         let before = changes(&redis);
         store.reset(&ns, at(1)).await?;
@@ -211,17 +225,15 @@ async fn a_full_server_does_nothing_by_halves() -> Result<()> {
 async fn a_session_weighs_little_more_than_its_payload() -> Result<()> {
     let redis = Redis::start();
     let base = Base::on(redis.url());
-    let (ns, store) = (portal(), base.store().await);
+    let store = base.store().await;
     let many = rows(100_000);
     let before = info(&redis, "used_memory");
-    for number in 0..many {
-        let session = Record {
-            payload: payload_of(512),
-            principal: Some(principal(&format!("user {number}"))),
-            ..record(number)
-        };
-        store.put(&ns, &session).await?;
-    }
+    let sessions = (0..many).map(|number| Record {
+        payload: payload_of(512),
+        principal: Some(principal(&format!("user {number}"))),
+        ..record(number)
+    });
+    put_all(&*store, sessions).await?;
     let each = (info(&redis, "used_memory") - before) / many;
     assert!(each <= 512 * 16 / 10 + 500, "{each} bytes for each session");
     Ok(())
