@@ -2,6 +2,7 @@
 
 mod base;
 mod damage;
+mod edges;
 mod own_server;
 mod prefixes;
 
