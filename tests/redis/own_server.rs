@@ -1,6 +1,8 @@
 //! What takes a Redis that nobody else uses: its scripts forgotten, its writes counted, its
 //! memory weighed and filled.
 
+mod replicas;
+
 use deadpool_redis::redis::{Value, cmd};
 use futures_util::{StreamExt as _, stream};
 use tenure_conformance::props::{

@@ -265,3 +265,83 @@ fn unreadable() -> RedisError {
     )
         .into()
 }
+
+#[cfg(test)]
+mod tests {
+    use deadpool_redis::redis::{IntoConnectionInfo, parse_redis_value};
+
+    use super::*;
+
+    fn text(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    fn server(host: Value, port: i64) -> Value {
+        Value::Array(vec![
+            host,
+            Value::Int(port),
+            text("an id"),
+            Value::Array(vec![]),
+        ])
+    }
+
+    #[test]
+    fn slots_are_read_with_their_primaries() {
+        let range = |from, to, primary| {
+            let replica = server(text("10.0.0.9"), 7009);
+            Value::Array(vec![Value::Int(from), Value::Int(to), primary, replica])
+        };
+        let answer = Value::Array(vec![
+            range(0, 5460, server(text("10.0.0.1"), 7001)),
+            range(5461, 16383, server(Value::Nil, 7002)),
+        ]);
+        let read = ranges(answer).expect("it can be read");
+        let (known, unknown) = ("10.0.0.1".to_owned(), String::new());
+        assert_eq!(read, [(0, 5460, known, 7001), (5461, 16383, unknown, 7002)]);
+        for bad in [
+            Value::Nil,
+            Value::Array(vec![Value::Nil]),
+            Value::Array(vec![Value::Array(vec![])]),
+        ] {
+            assert!(ranges(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn a_server_that_does_not_know_its_host_is_on_the_one_that_was_asked() {
+        let asked = ConnectionAddr::Tcp("redis.internal".to_owned(), 7001);
+        for unknown in ["", "?"] {
+            let address = address_of(&asked, unknown, 7002);
+            assert_eq!(address, ("redis.internal".to_owned(), 7002));
+        }
+        assert_eq!(address_of(&asked, "::1", 7002), ("::1".to_owned(), 7002));
+    }
+
+    #[tokio::test]
+    async fn a_redirection_leads_to_the_server_it_names() {
+        let info = "redis://:secret@10.0.0.1:7001".into_connection_info();
+        let seed = info.expect("a good URL");
+        let cluster = Cluster::new(vec![seed.clone()], Duration::from_secs(1));
+        let from = Server::new(seed, Duration::from_secs(1)).expect("good settings");
+        let moved = |to: &str| {
+            let said = format!("-MOVED 3999 {to}\r\n");
+            let said = parse_redis_value(said.as_bytes()).expect("it can be read");
+            said.extract_error().expect_err("it is one")
+        };
+        for (to, host, port) in [
+            ("10.0.0.2:7002", "10.0.0.2", 7002),
+            (":7003", "10.0.0.1", 7003),
+        ] {
+            let server = cluster
+                .redirect(&from, &moved(to))
+                .expect("it leads somewhere");
+            assert_eq!(host_and_port(server.info.addr()), (host, port));
+            let again = cluster
+                .redirect(&from, &moved(to))
+                .expect("it leads somewhere");
+            assert!(Arc::ptr_eq(&server, &again), "connections are shared");
+            assert_eq!(server.info.redis_settings().password(), Some("secret"));
+        }
+        assert!(cluster.redirect(&from, &moved("nowhere")).is_err());
+    }
+}
