@@ -1,9 +1,12 @@
 //! What somebody else's hand did to the keys: it harms only what it was done to.
 
 use deadpool_redis::redis::cmd;
-use tenure_conformance::props::{IDLE, LEASE, at, id, record, record_of};
+use tenure_conformance::props::{IDLE, LEASE, at, id, passive, record, record_of, version};
 use tenure_conformance::story::Story as _;
-use tenure_store::{After, EndReason, ErrorKind, Filter, Principal, Result, SessionId};
+use tenure_store::{
+    After, EndReason, ErrorKind, Excess, Field, Filter, Principal, PrincipalLimit, Result,
+    SessionId, Updated,
+};
 
 use crate::base::{Base, portal};
 
@@ -124,6 +127,52 @@ async fn an_id_in_a_wrong_queue_is_put_right() -> Result<()> {
     assert_eq!(store.count(&ns, at(1)).await?.waiting, 0);
     let claimed = store.claim_all(&ns, at(1 + IDLE)).await?;
     assert_eq!(claimed.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run scripts/test"]
+async fn a_session_of_an_unknown_epoch_is_over_and_reaped() -> Result<()> {
+    let base = Base::new().await;
+    let (ns, store) = (portal(), base.store().await);
+    store.put(&ns, &record(1)).await?;
+    base.ask::<()>(cmd("INCR").arg(base.key(id(1), "e")));
+    assert_eq!(store.load(&ns, id(1), at(1)).await?, None);
+    // Nobody knows when it ended: so now; and nobody looks before it would run out.
+    let claimed = store.claim_all(&ns, at(IDLE)).await?;
+    assert_eq!(ids(claimed.iter().map(|ended| &ended.record)), [id(1)]);
+    let end = claimed[0].tombstone.end;
+    assert_eq!((end.reason, end.at), (EndReason::IdleTimeout, at(IDLE)));
+    Ok(())
+}
+
+/// As it looks to whoever read the index before the principal changed.
+#[tokio::test]
+#[ignore = "needs Redis: run scripts/test"]
+async fn an_index_of_somebody_else_ends_and_counts_nobody() -> Result<()> {
+    let base = Base::new().await;
+    let (ns, store) = (portal(), base.store().await);
+    store.put(&ns, &record_of(1, "bob")).await?;
+    store.put(&ns, &record(2)).await?;
+    let created = at(0).as_millis().cast_unsigned() ^ 1 << 63;
+    let member = [b"alice\0", &created.to_be_bytes()[..], id(1).as_bytes()].concat();
+    let key = base.key(id(1), "p");
+    base.ask::<()>(cmd("ZADD").arg(key).arg(0).arg(member));
+
+    let alice = Principal::new("alice")?;
+    let ended = store
+        .end_principal(&ns, &alice, None, After::Queue, at(1))
+        .await?;
+    assert_eq!(ended, 0);
+    let mut change = passive(3);
+    change.principal = Field::Set(alice);
+    change.principal_limit = Some(PrincipalLimit {
+        sessions: 1,
+        excess: Excess::Refuse,
+    });
+    let updated = store.update(&ns, id(2), version(2), &change, at(1));
+    assert_eq!(updated.await?, Updated::Done);
+    assert!(store.touch(&ns, id(1), at(1)).await?);
     Ok(())
 }
 

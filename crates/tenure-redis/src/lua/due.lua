@@ -38,11 +38,14 @@ local function look(id, found, key, horizon)
     end
     if head:byte(2) == RUNNING then
         local own = epoch_of(head)
-        if own ~= epoch and not old[own] then
+        if own ~= epoch and not old[own]
+            and redis.call('HEXISTS', KEYS[2], 'r' .. string.format('%.0f', own)) == 1 then
+            -- Reset since it was found here: it is in another queue.
             return AGAIN
         end
         local reason, at = expiry(head)
         if own ~= epoch then
+            -- It is dead all the same should the note of its reset have been lost.
             local reset = resets[own] or now
             if not at or at > reset then reason, at = RESET, reset end
             return RIPE, head, reason, at, 0, 0, 0
