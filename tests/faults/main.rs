@@ -3,6 +3,7 @@
 mod cuts;
 mod holes;
 mod kills;
+mod lies;
 mod line;
 mod load;
 

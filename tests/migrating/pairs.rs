@@ -1,6 +1,7 @@
-//! Two empty stores, and as many nodes on both as a test wants.
+//! Two stores, and as many nodes on both as a test wants.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tenure::MigratingStore;
 use tenure_conformance::props::{at, id, record};
@@ -8,30 +9,47 @@ use tenure_conformance::story::Story;
 use tenure_store::{
     EndReason, Ended, Entry, Hooks, Namespace, Outcome, SessionId, SessionStore, Timestamp,
 };
+use tokio::sync::OnceCell;
 
 use crate::line::{Life, Line};
 use crate::support::place::Place;
 
-/// Which backends; each [`world`](Self::world) is a new pair of stores.
+/// Which backends; each [`world`](Self::world) is a part of them that nobody has used.
 pub(crate) struct Pair {
     old: &'static str,
     new: &'static str,
+    stores: OnceCell<Arc<Stores>>,
+    worlds: AtomicU64,
+}
+
+struct Stores {
+    old: Arc<dyn SessionStore>,
+    new: Arc<dyn SessionStore>,
+    /// Gone after the stores.
+    _places: [Place; 2],
 }
 
 impl Pair {
     pub(crate) fn of(old: &'static str, new: &'static str) -> Self {
-        Self { old, new }
+        Self {
+            old,
+            new,
+            stores: OnceCell::new(),
+            worlds: AtomicU64::new(0),
+        }
     }
 
-    /// Two empty stores, the namespace opened in both.
+    /// A namespace of its own, opened in both stores. Some cases want many worlds, and to
+    /// set up a store takes some servers longer than the whole case.
     pub(crate) async fn world(&self) -> World {
-        let places = [Place::on(self.old).await, Place::on(self.new).await];
-        let [old, new] = [url(self.old, &places[0]), url(self.new, &places[1])];
+        let stores = self.stores.get_or_init(|| self.stores()).await;
+        let number = self.worlds.fetch_add(1, Ordering::SeqCst);
+        let application = format!("portal-{number}");
         let world = World {
-            old: tenure_connect::connect(&old).await.expect("opens"),
-            new: tenure_connect::connect(&new).await.expect("opens"),
-            ns: Namespace::sessions("portal").expect("a good name"),
-            _places: places,
+            old: Arc::clone(&stores.old),
+            new: Arc::clone(&stores.new),
+            ns: Namespace::sessions(&application).expect("a good name"),
+            _stores: Arc::clone(stores),
         };
         world
             .node()
@@ -39,6 +57,16 @@ impl Pair {
             .await
             .expect("opens");
         world
+    }
+
+    async fn stores(&self) -> Arc<Stores> {
+        let places = [Place::on(self.old).await, Place::on(self.new).await];
+        let [old, new] = [url(self.old, &places[0]), url(self.new, &places[1])];
+        Arc::new(Stores {
+            old: tenure_connect::connect(&old).await.expect("opens"),
+            new: tenure_connect::connect(&new).await.expect("opens"),
+            _places: places,
+        })
     }
 }
 
@@ -54,8 +82,7 @@ pub(crate) struct World {
     pub(crate) old: Arc<dyn SessionStore>,
     pub(crate) new: Arc<dyn SessionStore>,
     pub(crate) ns: Namespace,
-    /// Gone with the world.
-    _places: [Place; 2],
+    _stores: Arc<Stores>,
 }
 
 impl World {

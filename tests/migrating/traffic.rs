@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tenure::Clock as _;
 use tenure::{CopyOptions, EndReason, ManualClock, Sessions, Token, copy, verify};
-use tenure_store::{SessionStore, Timestamp};
+use tenure_store::{Namespace, SessionStore, Timestamp};
 use tokio::task::JoinSet;
 
 use crate::pairs::{Pair, World};
@@ -19,10 +19,11 @@ const ROUNDS: u64 = 6;
 /// A service on a store, with a notebook for a hook.
 async fn service(
     store: Arc<dyn SessionStore>,
+    ns: &Namespace,
     clock: &Arc<ManualClock>,
     notes: &Notebook,
 ) -> Sessions {
-    Sessions::builder(store, ring("2026-11", 7), "portal")
+    Sessions::builder(store, ring("2026-11", 7), ns.application())
         .clock(Arc::clone(clock) as _)
         .on_end(notes.clone())
         .build()
@@ -43,14 +44,14 @@ struct Town {
 async fn town(pair: &Pair) -> Town {
     let world = pair.world().await;
     let (clock, notes) = (Arc::new(ManualClock::default()), Notebook::default());
-    let before = service(Arc::clone(&world.old), &clock, &notes).await;
+    let before = service(Arc::clone(&world.old), &world.ns, &clock, &notes).await;
     let mut tokens = Vec::new();
     for _ in 0..SESSIONS {
         tokens.push(started(&before).await);
     }
     let both = [
-        service(Arc::new(world.node()), &clock, &notes).await,
-        service(Arc::new(world.node()), &clock, &notes).await,
+        service(Arc::new(world.node()), &world.ns, &clock, &notes).await,
+        service(Arc::new(world.node()), &world.ns, &clock, &notes).await,
     ];
     Town {
         world,
@@ -151,7 +152,13 @@ pub(crate) async fn sessions_in_use_survive_a_copy(pair: &Pair) {
     let report = copy(&town.world.node(), &town.world.ns, &town.options()).await;
     assert!(report.expect("answers").is_complete());
     // The next deployment knows the new store alone.
-    let after = service(Arc::clone(&town.world.new), &town.clock, &town.notes).await;
+    let after = service(
+        Arc::clone(&town.world.new),
+        &town.world.ns,
+        &town.clock,
+        &town.notes,
+    )
+    .await;
     for (token, hits) in &book {
         let session = after.resume(token).await.expect("answers");
         let found = session.map(|session| session.get::<u64>("hits").expect("readable"));
@@ -250,7 +257,13 @@ pub(crate) async fn log_ins_find_sessions_in_both_stores(pair: &Pair) {
         session.log_in("alice").expect("a good name");
         session.commit().await.expect("commits");
     }
-    let before = service(Arc::clone(&town.world.old), &town.clock, &town.notes).await;
+    let before = service(
+        Arc::clone(&town.world.old),
+        &town.world.ns,
+        &town.clock,
+        &town.notes,
+    )
+    .await;
     for token in &town.tokens[6..9] {
         let session = before.resume(token).await.expect("answers").expect("live");
         session.log_in("alice").expect("a good name");
