@@ -18,7 +18,7 @@ pub(crate) async fn a_connection_cut_anywhere_loses_nothing_acknowledged(backend
     for cut in CUTS {
         for call in 0..7 {
             let id = line.sessions(1).await[0];
-            line.proxy.cut_next(cut);
+            line.cut_next(cut);
             match call {
                 0 => _ = checker.create(store).await,
                 1 => checker.update(store, id).await,
@@ -28,7 +28,7 @@ pub(crate) async fn a_connection_cut_anywhere_loses_nothing_acknowledged(backend
                 5 => checker.reap(store).await,
                 _ => drop(store.count(&checker.ns, at(0)).await),
             }
-            assert!(line.proxy.has_cut(), "{cut:?} in call {call}");
+            assert!(line.has_cut(), "{cut:?} in call {call}");
             recovered(store, checker).await;
         }
     }
@@ -39,12 +39,12 @@ pub(crate) async fn connections_cut_under_load_lose_nothing_acknowledged(backend
     let line = Line::to(backend, 10_000).await;
     let load = Load::on(&line.store, &line.checker);
     for cut in CUTS.into_iter().cycle().take(80) {
-        line.proxy.cut_next(cut);
-        load.until(|_| line.proxy.has_cut()).await;
+        line.cut_next(cut);
+        load.until(|_| line.has_cut()).await;
         load.acknowledged(10).await;
     }
     for _ in 0..10 {
-        line.proxy.cut_all();
+        line.cut_all();
         load.acknowledged(50).await;
     }
     load.end().await;
@@ -55,11 +55,11 @@ pub(crate) async fn connections_cut_under_load_lose_nothing_acknowledged(backend
 pub(crate) async fn a_call_given_up_on_its_way_harms_nobody(backend: &str) {
     let line = Line::to(backend, 10_000).await;
     let (store, checker) = (&*line.store, &line.checker);
-    let direct = line.direct().await;
+    let other = line.another().await;
     for millis in 0..24 {
         let ids = line.sessions(4).await;
         // Long enough to be left anywhere: before the call is sent, before it is answered.
-        line.proxy.set(Wire::Slow(Duration::from_millis(8)));
+        line.set(Wire::Slow(Duration::from_millis(8)));
         let patience = Duration::from_millis(millis);
         let _left = [
             timeout(patience, checker.update(store, ids[0])).await,
@@ -68,13 +68,13 @@ pub(crate) async fn a_call_given_up_on_its_way_harms_nobody(backend: &str) {
             timeout(patience, checker.reap(store)).await,
         ];
         let _left = timeout(patience, checker.create(store)).await;
-        line.proxy.set(Wire::Open);
+        line.set(Wire::Open);
         // What is acknowledged next is there for everybody.
         let before = checker.unavailable();
         checker.update(store, ids[3]).await;
-        checker.load(&*direct, ids[3]).await;
+        checker.load(&*other, ids[3]).await;
         assert_eq!(checker.unavailable(), before, "the line is good");
     }
     line.check().await;
-    direct.close().await.expect("closes");
+    other.close().await.expect("closes");
 }

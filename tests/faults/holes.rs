@@ -20,11 +20,11 @@ pub(crate) async fn a_black_hole_is_unavailable_within_the_deadline_and_then_it_
     for _ in 0..2 {
         let ids = line.sessions(CALLS).await;
         let (some, others) = ids.split_at(CALLS / 2);
-        line.proxy.set(Wire::BlackHole);
+        line.set(Wire::BlackHole);
         for ids in [some, others] {
             assert_eq!(unavailable(&line, ids).await, calls(ids));
         }
-        line.proxy.set(Wire::Open);
+        line.set(Wire::Open);
         recovered(&*line.store, &line.checker).await;
     }
     line.check().await;
@@ -34,21 +34,21 @@ pub(crate) async fn a_slow_server_is_waited_for_until_the_deadline(backend: &str
     let line = Line::to(backend, 2_000).await;
     let ids = line.sessions(CALLS).await;
     let (some, others) = ids.split_at(CALLS / 2);
-    line.proxy.set(Wire::Slow(Duration::from_millis(50)));
+    line.set(Wire::Slow(Duration::from_millis(50)));
     assert_eq!(unavailable(&line, some).await, 0, "none was too late");
-    line.proxy.set(Wire::Slow(PATIENCE));
+    line.set(Wire::Slow(PATIENCE));
     assert_eq!(unavailable(&line, others).await, calls(others), "all were");
-    line.proxy.set(Wire::Open);
+    line.set(Wire::Open);
     line.check().await;
 }
 
 pub(crate) async fn a_server_that_refuses_is_unavailable_and_then_it_goes_on(backend: &str) {
     let line = Line::to(backend, 500).await;
     let ids = line.sessions(CALLS).await;
-    line.proxy.set(Wire::Refusing);
-    line.proxy.cut_all();
+    line.set(Wire::Refusing);
+    line.cut_all();
     assert_eq!(unavailable(&line, &ids).await, calls(&ids));
-    line.proxy.set(Wire::Open);
+    line.set(Wire::Open);
     line.check().await;
 }
 

@@ -118,6 +118,11 @@ impl Proxy {
         *self.wire.cut.lock().expect("nobody panics with it") = Some(cut);
     }
 
+    /// Not after all, if it has not been cut yet.
+    pub(crate) fn cut_none(&self) {
+        *self.wire.cut.lock().expect("nobody panics with it") = None;
+    }
+
     /// Whether the cut that was ordered last has been made.
     pub(crate) fn has_cut(&self) -> bool {
         let cut = self.wire.cut.lock().expect("nobody panics with it");

@@ -13,8 +13,19 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Every slot is served, and every node knows by whom.
     pub(crate) fn start() -> Self {
-        let buses: Vec<u16> = (0..CLUSTER_NODES).map(|_| ports::free()).collect();
-        let nodes: Vec<Redis> = buses.iter().map(|bus| node(*bus)).collect();
+        let ports = [(); CLUSTER_NODES].map(|()| ports::free());
+        Self::start_behind(ports, ports)
+    }
+
+    /// On these ports, of which clients are told that they are those.
+    pub(crate) fn start_behind(
+        ports: [u16; CLUSTER_NODES],
+        announced: [u16; CLUSTER_NODES],
+    ) -> Self {
+        let buses = [(); CLUSTER_NODES].map(|()| ports::free());
+        let nodes: Vec<Redis> = (0..CLUSTER_NODES)
+            .map(|number| node(ports[number], announced[number], buses[number]))
+            .collect();
         // Until all is there, a part is not enough.
         let whole = |node: &Redis, answer: &str| {
             let mut config = redis::cmd("CONFIG");
@@ -51,9 +62,12 @@ impl Cluster {
     }
 }
 
-fn node(bus: u16) -> Redis {
-    let bus = bus.to_string();
-    let own: [(&str, &str); 1] = [("cluster-port", &bus)];
+fn node(port: u16, announced: u16, bus: u16) -> Redis {
+    let (announced, bus) = (announced.to_string(), bus.to_string());
+    let own: [(&str, &str); 2] = [
+        ("cluster-port", &bus),
+        ("cluster-announce-port", &announced),
+    ];
     let settings: Vec<_> = CLUSTER.iter().copied().chain(own).collect();
-    Redis::start_with(&settings)
+    Redis::start_at(port, &settings)
 }

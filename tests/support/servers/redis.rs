@@ -19,8 +19,12 @@ impl Redis {
 
     /// With these settings besides.
     pub(crate) fn start_with(more: &[(&str, &str)]) -> Self {
+        Self::start_at(ports::free(), more)
+    }
+
+    /// On this port.
+    pub(crate) fn start_at(port: u16, more: &[(&str, &str)]) -> Self {
         let folder = Folder::new();
-        let port = ports::free();
         let here = port.to_string();
         let path = folder.path().display().to_string();
         let own = [("port", &*here), ("bind", "127.0.0.1"), ("dir", &path)];
