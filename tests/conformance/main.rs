@@ -65,6 +65,7 @@ mod redis_cluster {
 mod redis_sentinel {
     /// It starts servers of its own, which all of its tests share.
     mod own_server {
+        use std::future::{Ready, ready};
         use std::sync::OnceLock;
 
         use tenure_conformance::Fixture;
@@ -73,10 +74,10 @@ mod redis_sentinel {
         use crate::support::place::Place;
         use crate::support::servers::sentinel::Sentinel;
 
-        async fn on_its_own() -> Box<dyn Fixture> {
+        fn on_its_own() -> Ready<Box<dyn Fixture>> {
             static SERVERS: OnceLock<Sentinel> = OnceLock::new();
             let url = SERVERS.get_or_init(Sentinel::start).url();
-            Box::new(Nodes(Place::under_a_prefix(url)))
+            ready(Box::new(Nodes(Place::under_a_prefix(url))))
         }
 
         tenure_conformance::suite!(ignore = "needs Redis: run scripts/test", on_its_own());

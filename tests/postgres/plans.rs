@@ -7,12 +7,14 @@ use tenure_conformance::props::{
     at, counted as access, id, payload_of, principal, record, record_of, version,
 };
 use tenure_conformance::story::Story as _;
-use tenure_store::{After, EndReason, Excess, Field, Filter, Outcome, PrincipalLimit, Resolve};
+use tenure_store::{
+    After, EndReason, Ended, Excess, Field, Filter, Outcome, PrincipalLimit, Resolve,
+};
 use tokio::task::JoinSet;
 
 use crate::base::{Base, portal};
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 /// Many sessions, made of one that is there.
 async fn multiply(base: &Base, by: u32) {
@@ -98,7 +100,7 @@ async fn no_operation_reads_a_table_from_end_to_end() {
     let ended = store.end_principal(&ns, &alice, None, After::Queue, at(1));
     assert_eq!(ended.await.expect("answers"), 5);
     let claimed = store.claim(&ns, LEASE, 100, at(2)).await.expect("answers");
-    let tickets: Vec<_> = claimed.ended.iter().map(|ended| ended.ticket()).collect();
+    let tickets: Vec<_> = claimed.ended.iter().map(Ended::ticket).collect();
     assert!(!tickets.is_empty());
     store
         .renew(&ns, &tickets, LEASE, at(3))

@@ -220,6 +220,33 @@ async fn a_full_server_does_nothing_by_halves() -> Result<()> {
     Ok(())
 }
 
+/// However many sessions may be on it: nobody's memory is filled by a page.
+#[tokio::test]
+#[ignore = "needs Redis: run scripts/test"]
+async fn a_page_and_a_claim_are_bounded_in_bytes() -> Result<()> {
+    const MANY: u64 = 60;
+    let redis = Redis::start();
+    let base = Base::on(redis.url());
+    let (ns, store) = (portal(), base.store().await);
+    let sessions = (0..MANY).map(|number| Record {
+        payload: payload_of(1 << 20),
+        ..record(number)
+    });
+    put_all(&*store, sessions).await?;
+    let page = store.list(&ns, &Filter::all(1000), at(1)).await?;
+    assert!(
+        (1..=24).contains(&page.entries.len()),
+        "{}",
+        page.entries.len()
+    );
+    assert_eq!(store.everything(&ns, at(1)).await?.len() as u64, MANY);
+    let claimed = store.claim(&ns, LEASE, 1000, at(IDLE)).await?;
+    assert!((1..=24).contains(&claimed.ended.len()) && claimed.more);
+    let rest = store.claim_by(&ns, 1000, at(IDLE)).await?;
+    assert_eq!((claimed.ended.len() + rest.len()) as u64, MANY);
+    Ok(())
+}
+
 /// With a payload of 512 bytes, all that a session takes is at most 1.6 times that and 500
 /// bytes: record, keys, queues and lists.
 #[tokio::test]

@@ -5,9 +5,11 @@ use std::pin::pin;
 use std::task::Poll;
 
 use deadpool_redis::redis::cmd;
-use tenure_conformance::props::{IDLE, at, endless, id, principal, record, record_of};
+use tenure_conformance::props::{
+    IDLE, at, endless, id, passive, principal, record, record_of, version,
+};
 use tenure_conformance::story::Story as _;
-use tenure_store::{After, Created, ErrorKind, Namespace, Result};
+use tenure_store::{After, Created, ErrorKind, Field, Namespace, Result, Updated};
 
 use crate::base::{Base, portal, visitors};
 
@@ -45,6 +47,10 @@ async fn nothing_is_left_of_what_is_gone() -> Result<()> {
     store.reset(&ns, at(1)).await?;
     for number in 50..100 {
         store.put(&ns, &record_of(number, "alice")).await?;
+        let mut change = passive(number);
+        change.principal = Field::from_option((number < 75).then(|| principal("bob")));
+        let updated = store.update(&ns, id(number), version(number), &change, at(1));
+        assert_eq!(updated.await?, Updated::Done);
     }
     assert_eq!(store.reap(&ns, at(IDLE)).await?.len(), 100);
     let (mut before, mut after) = (before, base.keys());

@@ -10,7 +10,7 @@ use tenure_store::{
 
 use crate::line::Line;
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 /// First use of the connection and of the statement, and again after idleness.
 pub(crate) async fn an_operation_on_one_session_is_one_round_trip(line: Line) {

@@ -3,7 +3,7 @@
 use deadpool_redis::redis::{Value, cmd};
 use tenure_conformance::props::{at, id, record};
 use tenure_conformance::story::Story as _;
-use tenure_store::{After, EndReason, Result, SessionStore};
+use tenure_store::{After, EndReason, Result};
 
 use crate::base::{Base, portal};
 use crate::support::place::with;
