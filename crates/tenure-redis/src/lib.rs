@@ -8,7 +8,7 @@
 //! use tenure_redis::{RedisOptions, RedisStore};
 //! use tenure_store::{Hooks, Namespace, SessionStore};
 //!
-//! # async fn main() -> tenure_store::Result<()> {
+//! # async fn example() -> tenure_store::Result<()> {
 //! let options = RedisOptions::single("redis://127.0.0.1:6379").prefix("t");
 //! let store = RedisStore::connect(options).await?;
 //! store.open(&Namespace::sessions("portal")?, Hooks::Unstated).await?;
