@@ -179,6 +179,8 @@ pub(crate) async fn a_ring_is_exchanged_under_traffic(world: World) {
             let (sessions, mut token) = (sessions.clone(), token.clone());
             tokio::spawn(async move {
                 for _ in 0..ROUNDS {
+                    // Memory never waits, and whoever turns the ring needs a turn too.
+                    tokio::task::yield_now().await;
                     let session = resumed(&sessions, &token).await;
                     if let Some(anew) = session.commit().await.expect("reads") {
                         token = anew;
