@@ -6,6 +6,7 @@
 //! (100,000), `TENURE_BENCH_RATE` how many end hooks begin in a second (5,000).
 
 #![allow(
+    clippy::cast_precision_loss,
     clippy::disallowed_methods,
     clippy::print_stdout,
     reason = "a bench reads the clock, and prints what it read"
@@ -16,7 +17,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use support::keys::ring;
@@ -52,13 +53,26 @@ async fn drain(backend: &str) {
         .await
         .expect("connects");
     let (portal, wiki) = (namespace("portal"), namespace("wiki"));
+    let reset = number("TENURE_BENCH_SESSIONS", 100_000);
+    let (left, done) = (
+        Arc::new(AtomicU64::new(reset)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let hook = {
+        let (left, done) = (Arc::clone(&left), Arc::clone(&done));
+        move |_: EndedSession| {
+            if left.fetch_sub(1, Ordering::SeqCst) == 1 {
+                done.store(true, Ordering::SeqCst);
+            }
+            async { Ok::<_, Error>(()) }
+        }
+    };
     let sessions = Sessions::builder(Arc::clone(&store), ring("2026-11", 7), "portal")
-        .on_end(|_: EndedSession| async { Ok::<_, Error>(()) })
+        .on_end(hook)
         .build()
         .await
         .expect("the settings are good");
     store.open(&wiki, Hooks::Unstated).await.expect("opens");
-    let reset = number("TENURE_BENCH_SESSIONS", 100_000);
     fill(&store, &portal, reset).await;
     fill(&store, &wiki, LOADED).await;
 
@@ -71,19 +85,14 @@ async fn drain(backend: &str) {
     sessions.reset().await.expect("resets");
     let took = began.elapsed();
     let rate = u32::try_from(number("TENURE_BENCH_RATE", 5_000)).expect("a rate");
-    let done = Arc::new(AtomicBool::new(false));
     let reaper = sessions.reaper().expect("a hook").rate(rate);
-    let draining = {
-        let done = Arc::clone(&done);
-        tokio::spawn(async move {
-            let began = Instant::now();
-            reaper.run_once().await.expect("reaps");
-            done.store(true, Ordering::SeqCst);
-            began.elapsed()
-        })
-    };
+    let (began, reaper) = (
+        Instant::now(),
+        reaper.pause(Duration::from_millis(100)).spawn(),
+    );
     print(backend, "during", &loads(&store, &wiki, &done).await);
-    let drained = draining.await.expect("it does not panic");
+    let drained = began.elapsed();
+    reaper.shutdown().await;
     let left = store.count(&portal, now()).await.expect("counts");
     assert_eq!(
         left.over + left.waiting + left.held,
@@ -100,11 +109,8 @@ async fn drain(backend: &str) {
 }
 
 /// How long each of many loads took, by some tasks, until told to stop.
-async fn loads(
-    store: &Arc<dyn SessionStore>,
-    ns: &Namespace,
-    stop: &Arc<AtomicBool>,
-) -> Vec<Duration> {
+async fn loads(store: &Arc<dyn SessionStore>, ns: &Namespace, stop: &Arc<AtomicBool>) -> Loads {
+    let began = Instant::now();
     let mut tasks = JoinSet::new();
     for task in 0..TASKS {
         let (store, ns, stop) = (Arc::clone(store), ns.clone(), Arc::clone(stop));
@@ -128,27 +134,32 @@ async fn loads(
         all.extend(took.expect("no load fails"));
     }
     all.sort_unstable();
-    all
+    Loads {
+        took: all,
+        within: began.elapsed(),
+    }
 }
 
-fn print(backend: &str, phase: &str, took: &[Duration]) {
-    let at = |share: f64| {
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_precision_loss,
-            clippy::cast_sign_loss,
-            reason = "a place in a list of millions"
-        )]
-        let place = (took.len() as f64 * share) as usize;
-        took[place.min(took.len() - 1)].as_micros()
+struct Loads {
+    /// How long each took, the quickest first.
+    took: Vec<Duration>,
+    /// How long all took together.
+    within: Duration,
+}
+
+fn print(backend: &str, phase: &str, loads: &Loads) {
+    let Loads { took, within } = loads;
+    // Of a hundred, the one that so many are quicker than.
+    let at = |of_100: usize| {
+        let place = (took.len() * of_100 / 100).min(took.len() - 1);
+        took[place].as_nanos() as f64 / 1e3
     };
-    let total: Duration = took.iter().sum();
-    let rate = took.len() as u128 * u128::from(TASKS) * 1_000_000 / total.as_micros().max(1);
+    let rate = took.len() as f64 / within.as_secs_f64();
     println!(
-        "{backend:<15} {phase:<8} {rate:>9} {:>9} {:>9} {:>9}",
-        at(0.5),
-        at(0.99),
-        at(1.0)
+        "{backend:<15} {phase:<8} {rate:>9.0} {:>9.1} {:>9.1} {:>9.1}",
+        at(50),
+        at(99),
+        at(100)
     );
 }
 

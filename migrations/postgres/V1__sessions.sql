@@ -66,7 +66,7 @@ CREATE TABLE tenure_session (
     last_failure   text,
     payload        bytea NOT NULL,
 
-    PRIMARY KEY (ns, id),
+    PRIMARY KEY (id, ns),
     CHECK ((queue < 0) = (end_at IS NOT NULL)),
     CHECK ((end_at IS NULL) = (end_reason IS NULL))
 ) WITH (fillfactor = 80); -- Room on each page for the next version of a row: then no index learns of a touch.

@@ -5,7 +5,7 @@ use tenure_store::{Namespace, Record, Result, SessionId, Timestamp};
 use crate::db::Db;
 use crate::fields::{each_id, each_time};
 use crate::job::{Needs, Operation};
-use crate::row::{columns, get, ids, live, on_namespace, record, with_namespace};
+use crate::row::{by_key, columns, get, ids, live, on_namespace, record, with_namespace};
 
 /// Reads a live session.
 pub(crate) struct Load {
@@ -20,7 +20,9 @@ pub(crate) const LOAD: &str = concat!(
     " SELECT i.place, ",
     columns!(),
     " FROM n CROSS JOIN unnest($3::uuid[], $4::bigint[]) WITH ORDINALITY AS i (id, now, place) \
-     JOIN tenure_session s ON s.ns = n.ns AND s.id = i.id WHERE ",
+     JOIN tenure_session s ON ",
+    by_key!("n.ns", "i.id"),
+    " WHERE ",
     live!("i.now")
 );
 
@@ -68,12 +70,16 @@ pub(crate) const TOUCH: &str = concat!(
     with_namespace!(),
     ", locked AS MATERIALIZED (SELECT s.ns, s.id, i.now FROM n \
      CROSS JOIN unnest($3::uuid[], $4::bigint[]) AS i (id, now) \
-     JOIN tenure_session s ON s.ns = n.ns AND s.id = i.id WHERE ",
+     JOIN tenure_session s ON ",
+    by_key!("n.ns", "i.id"),
+    " WHERE ",
     live!("i.now"),
     " ORDER BY s.id FOR UPDATE OF s) \
      UPDATE tenure_session s SET last_access = greatest(s.last_access, l.now), \
      accesses = s.accesses + 1, leaves_at = NULL \
-     FROM locked l WHERE s.ns = l.ns AND s.id = l.id RETURNING s.id"
+     FROM locked l WHERE ",
+    by_key!("l.ns", "l.id"),
+    " RETURNING s.id"
 );
 
 impl Operation for Touch {

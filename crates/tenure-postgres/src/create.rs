@@ -8,7 +8,7 @@ use tenure_store::{
 use crate::db::Db;
 use crate::fields::{each, each_id, each_time};
 use crate::job::{Needs, Operation};
-use crate::row::{get, id, on_namespace, on_session, place, with_namespace};
+use crate::row::{by_key, get, id, on_namespace, on_session, place, with_namespace};
 
 /// Stores a session if its id is free.
 pub(crate) struct Create {
@@ -60,7 +60,7 @@ pub(crate) const CREATE: &str = concat!(
      AS i (id, queue, due_at, created, last_access, accesses, idle_timeout, lifetime, leaves_at, \
      principal, rotation, previous_until, version, end_reason, end_at, claims, failures, \
      unsettled, last_failure, payload, epoch) \
-     WHERE (i.epoch <> n.epoch) IS NOT TRUE ORDER BY i.id ON CONFLICT (ns, id) DO NOTHING \
+     WHERE (i.epoch <> n.epoch) IS NOT TRUE ORDER BY i.id ON CONFLICT (id, ns) DO NOTHING \
      RETURNING id) SELECT stored.id FROM n LEFT JOIN stored ON true"
 );
 
@@ -164,7 +164,8 @@ fn statement<'q>(ns: &'q Namespace, creates: &[&'q Create]) -> crate::db::Statem
 async fn refusal(ns: &Namespace, id: SessionId, db: &mut Db) -> Result<Imported> {
     const TAKEN: &str = concat!(
         with_namespace!(),
-        " SELECT 1 FROM n JOIN tenure_session s ON s.ns = n.ns WHERE s.id = $3"
+        " SELECT 1 FROM n JOIN tenure_session s ON ",
+        by_key!("n.ns", "$3")
     );
     let taken = db.rows(on_session(TAKEN, ns, id)).await?;
     Ok(if taken.is_empty() {

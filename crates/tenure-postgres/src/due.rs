@@ -40,11 +40,12 @@ macro_rules! due {
              ) c ORDER BY due, id LIMIT $4), \
              locked AS MATERIALIZED (SELECT s.ns, s.id, s.queue, n.epoch, s.due_at, s.expires_at, \
              s.last_access, s.idle_timeout, s.created, s.lifetime, s.leaves_at \
-             FROM n CROSS JOIN candidate c JOIN tenure_session s ON s.ns = c.ns AND s.id = c.id \
-             WHERE c.bytes_before < $5 AND (s.queue BETWEEN 0 AND n.epoch - 1 \
-             OR s.queue = -1 AND s.due_at <= ",
+             FROM n CROSS JOIN candidate c JOIN tenure_session s ON ",
+            crate::row::by_key!("c.ns", "c.id"),
+            " WHERE c.bytes_before < $5 AND (s.queue + 0 BETWEEN 0 AND n.epoch - 1 \
+             OR s.queue + 0 = -1 AND s.due_at <= ",
             $waiting,
-            " OR s.queue IN (n.epoch, -3) AND s.due_at <= $3) ",
+            " OR s.queue + 0 IN (n.epoch, -3) AND s.due_at <= $3) ",
             $and,
             "ORDER BY s.id FOR UPDATE OF s SKIP LOCKED), \
              judged AS MATERIALIZED (SELECT j.*, j.queue < 0 OR (j.queue < j.epoch \

@@ -9,7 +9,7 @@ use tenure_store::{
 use crate::db::Db;
 use crate::fields::{each, each_id, each_time};
 use crate::job::{Needs, Operation};
-use crate::row::{columns, live, on_namespace, place, record, with_namespace};
+use crate::row::{by_key, columns, live, on_namespace, place, record, with_namespace};
 
 /// Ends a live session.
 pub(crate) struct Finish {
@@ -31,7 +31,9 @@ macro_rules! locked {
             $arrays,
             ") AS i (id, now",
             $fields,
-            ") JOIN tenure_session s ON s.ns = n.ns AND s.id = i.id WHERE ",
+            ") JOIN tenure_session s ON ",
+            by_key!("n.ns", "i.id"),
+            " WHERE ",
             live!("i.now"),
             " ORDER BY s.id FOR UPDATE OF s) "
         )
@@ -46,12 +48,16 @@ pub(crate) const END: &str = concat!(
     ),
     "UPDATE tenure_session s SET queue = l.to_queue, due_at = l.due, end_reason = l.reason, \
      end_at = l.at, claims = l.held, unsettled = l.held FROM locked l \
-     WHERE s.ns = l.ns AND s.id = l.id RETURNING ",
+     WHERE ",
+    by_key!("l.ns", "l.id"),
+    " RETURNING ",
     columns!()
 );
 pub(crate) const DISCARD: &str = concat!(
     locked!("", ""),
-    "DELETE FROM tenure_session s USING locked l WHERE s.ns = l.ns AND s.id = l.id RETURNING ",
+    "DELETE FROM tenure_session s USING locked l WHERE ",
+    by_key!("l.ns", "l.id"),
+    " RETURNING ",
     columns!()
 );
 

@@ -5,7 +5,7 @@ use tenure_store::{After, EndReason, Excess, Principal, PrincipalLimit, Result, 
 
 use crate::db::Db;
 use crate::job::{Needs, Operation};
-use crate::row::{get, live, on_namespace, uuid, with_namespace};
+use crate::row::{by_key, get, live, on_namespace, uuid, with_namespace};
 use crate::update::Update;
 
 /// Carries out an update after which the principal has no more sessions than it may.
@@ -31,16 +31,18 @@ macro_rules! admit {
             ", locked AS MATERIALIZED (SELECT s.ns, s.id, s.created, s.id = $3 AS own, s.version \
              FROM n CROSS JOIN (SELECT $3::uuid AS id UNION SELECT t.id FROM n \
              JOIN tenure_session t ON t.ns = n.ns WHERE t.principal = $4) AS i \
-             JOIN tenure_session s ON s.ns = n.ns AND s.id = i.id \
-             WHERE (s.id = $3 OR s.principal = $4) AND ",
+             JOIN tenure_session s ON ",
+            by_key!("n.ns", "i.id"),
+            " WHERE (i.id = $3 OR s.principal || '' = $4) AND ",
             live!("$6"),
             " ORDER BY s.id FOR UPDATE OF s), \
              excess AS (SELECT ns, id FROM locked WHERE NOT own \
              ORDER BY created DESC, id DESC OFFSET $7::bigint), \
              ended AS (",
             $ends,
-            " e WHERE $8 AND s.ns = e.ns AND s.id = e.id \
-             AND EXISTS (SELECT 1 FROM locked WHERE own AND version = $5)) \
+            " e WHERE $8 AND ",
+            by_key!("e.ns", "e.id"),
+            " AND EXISTS (SELECT 1 FROM locked WHERE own AND version = $5)) \
              SELECT (SELECT version = $5 FROM locked WHERE own) AS same, \
              EXISTS (SELECT 1 FROM excess) AS exceeds"
         )

@@ -7,7 +7,7 @@ use tenure_store::{
 use crate::db::Db;
 use crate::job::{Needs, Single};
 use crate::row::{
-    columns, cursor, entry, get, on_namespace, on_session, time, uuid, with_namespace,
+    by_key, columns, cursor, entry, get, on_namespace, on_session, time, uuid, with_namespace,
 };
 
 /// A page looks at no more entries, and none behind one that takes it over so many bytes of
@@ -17,14 +17,14 @@ const MAX_BYTES: usize = 8 << 20;
 
 /// All that [`entry`] reads, of a session `s` in `n`.
 macro_rules! entries {
-    ($from:literal) => {
+    ($($from:tt)*) => {
         concat!(
             " SELECT ",
             columns!(),
             ", n.epoch, (SELECT r.at FROM tenure_reset r WHERE r.ns = s.ns \
              AND r.epoch >= s.queue AND s.queue >= 0 ORDER BY r.epoch LIMIT 1) AS reset_at \
              FROM n ",
-            $from
+            $($from)*
         )
     };
 }
@@ -43,7 +43,7 @@ impl Single for Inspect {
     async fn run(&self, db: &mut Db) -> Result<Option<Entry>> {
         const INSPECT: &str = concat!(
             with_namespace!(),
-            entries!("JOIN tenure_session s ON s.ns = n.ns WHERE s.id = $3")
+            entries!("JOIN tenure_session s ON ", by_key!("n.ns", "$3"))
         );
         let rows = db.rows(on_session(INSPECT, &self.ns, self.id)).await?;
         rows.first().map(|row| entry(row, self.now)).transpose()
@@ -63,16 +63,18 @@ macro_rules! page {
     ($and:literal) => {
         concat!(
             with_namespace!(),
-            ", looked AS MATERIALIZED (SELECT ns, id, \
-             sum(size) OVER (ORDER BY created, id) - size AS bytes_before FROM ( \
-             SELECT t.ns, t.id, t.created, octet_length(t.payload) AS size FROM n \
-             JOIN tenure_session t ON t.ns = n.ns",
+            ", looked AS MATERIALIZED (SELECT t.ns, t.id, \
+             sum(size) OVER (ORDER BY created, id) - size AS bytes_before \
+             FROM n CROSS JOIN LATERAL ( \
+             SELECT t.ns, t.id, t.created, octet_length(t.payload) AS size \
+             FROM tenure_session t WHERE t.ns = n.ns",
             $and,
             " AND (t.created, t.id) > ($3, $4) AND t.created < $5 \
              ORDER BY t.created, t.id LIMIT $6) t)",
             entries!(
-                "CROSS JOIN looked l JOIN tenure_session s ON s.ns = l.ns AND s.id = l.id \
-                 WHERE l.bytes_before < $7 ORDER BY s.created, s.id"
+                "CROSS JOIN looked l JOIN tenure_session s ON ",
+                by_key!("l.ns", "l.id"),
+                " WHERE l.bytes_before < $7 ORDER BY s.created, s.id"
             )
         )
     };

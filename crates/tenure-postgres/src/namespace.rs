@@ -9,7 +9,7 @@ use crate::create::unknown;
 use crate::db::Db;
 use crate::error::corrupt;
 use crate::job::{Needs, Single};
-use crate::row::{cursor, get, live, on_namespace, uuid, with_namespace};
+use crate::row::{by_key, cursor, get, live, on_namespace, uuid, with_namespace};
 
 /// Makes a namespace known. Changes nothing if it is known and nothing changes: every start of
 /// a service comes here.
@@ -109,17 +109,21 @@ macro_rules! revoke {
     ($ends:literal) => {
         concat!(
             with_namespace!(),
-            ", theirs AS MATERIALIZED (SELECT t.ns, t.id, t.created FROM n \
-             JOIN tenure_session t ON t.ns = n.ns AND t.principal = $3 \
-             AND (t.created, t.id) > ($6, $7) ORDER BY t.created, t.id LIMIT $8), \
+            ", theirs AS MATERIALIZED (SELECT t.* FROM n CROSS JOIN LATERAL ( \
+             SELECT t.ns, t.id, t.created FROM tenure_session t WHERE t.ns = n.ns \
+             AND t.principal = $3 AND (t.created, t.id) > ($6, $7) \
+             ORDER BY t.created, t.id LIMIT $8) t), \
              locked AS MATERIALIZED (SELECT s.ns, s.id FROM n CROSS JOIN theirs t \
-             JOIN tenure_session s ON s.ns = t.ns AND s.id = t.id \
-             WHERE s.principal = $3 AND s.id IS DISTINCT FROM $5::uuid AND ",
+             JOIN tenure_session s ON ",
+            by_key!("t.ns", "t.id"),
+            " WHERE s.principal || '' = $3 AND s.id IS DISTINCT FROM $5::uuid AND ",
             live!("$4"),
             " ORDER BY s.id FOR UPDATE OF s), \
              ended AS (",
             $ends,
-            " l WHERE s.ns = l.ns AND s.id = l.id RETURNING 1) \
+            " l WHERE ",
+            by_key!("l.ns", "l.id"),
+            " RETURNING 1) \
              SELECT created, id, (SELECT count(*) FROM theirs) AS looked_at, \
              (SELECT count(*) FROM ended) AS ended \
              FROM theirs ORDER BY created DESC, id DESC LIMIT 1"

@@ -8,7 +8,7 @@ use tenure_store::{Failure, Namespace, Outcome, Resolve, Result, SessionId, Tick
 use crate::db::Db;
 use crate::fields::{each, each_id};
 use crate::job::{Needs, Single};
-use crate::row::{DEAD, WAITING, get, on_namespace, on_session, with_namespace};
+use crate::row::{DEAD, WAITING, by_key, get, on_namespace, on_session, with_namespace};
 
 /// How many tickets one step takes, so that others get their turn.
 pub(crate) const STEP: usize = 500;
@@ -21,8 +21,9 @@ macro_rules! held {
             ", locked AS MATERIALIZED (SELECT s.ns, i.* FROM n CROSS JOIN unnest($3::uuid[], \
              $4::int[]",
             $tickets,
-            " JOIN tenure_session s ON s.ns = n.ns AND s.id = i.id \
-             WHERE s.queue = -3 AND s.claims = i.claim ORDER BY s.id FOR UPDATE OF s)"
+            " JOIN tenure_session s ON ",
+            by_key!("n.ns", "i.id"),
+            " WHERE s.queue + 0 = -3 AND s.claims = i.claim ORDER BY s.id FOR UPDATE OF s)"
         )
     };
 }
@@ -43,7 +44,8 @@ impl Single for Renew {
         const RENEW: &str = concat!(
             held!(") AS i (id, claim)"),
             " UPDATE tenure_session s SET due_at = $5 FROM locked l \
-             WHERE s.ns = l.ns AND s.id = l.id"
+             WHERE ",
+            by_key!("l.ns", "l.id")
         );
         let renew = on_namespace(RENEW, &self.ns)
             .bind(each_id(&self.tickets, |ticket| ticket.id))
@@ -68,11 +70,15 @@ const SETTLE: &str = concat!(
          AS i (id, claim, to_queue, due, failed, why)"
     ),
     ", removed AS (DELETE FROM tenure_session s USING locked l \
-     WHERE l.to_queue IS NULL AND s.ns = l.ns AND s.id = l.id RETURNING 1), \
+     WHERE l.to_queue IS NULL AND ",
+    by_key!("l.ns", "l.id"),
+    " RETURNING 1), \
      kept AS (UPDATE tenure_session s SET queue = l.to_queue, due_at = l.due, \
      failures = least(s.failures, 2147483646) + l.failed, \
      unsettled = greatest(s.unsettled - 1, 0), last_failure = coalesce(l.why, s.last_failure) \
-     FROM locked l WHERE l.to_queue IS NOT NULL AND s.ns = l.ns AND s.id = l.id RETURNING 1) \
+     FROM locked l WHERE l.to_queue IS NOT NULL AND ",
+    by_key!("l.ns", "l.id"),
+    " RETURNING 1) \
      SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM kept) AS settled"
 );
 
@@ -136,8 +142,9 @@ impl Single for Decide {
                 concat!(
                     with_namespace!(),
                     $from,
-                    " n WHERE s.ns = n.ns AND s.id = $3 \
-                     AND (s.queue IN (-1, -2) OR s.queue = -3 AND s.due_at <= $4)"
+                    " n WHERE ",
+                    by_key!("n.ns", "$3"),
+                    " AND (s.queue + 0 IN (-1, -2) OR s.queue + 0 = -3 AND s.due_at <= $4)"
                 )
             };
         }

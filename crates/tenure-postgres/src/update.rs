@@ -10,7 +10,7 @@ use tenure_store::{
 use crate::db::{Db, Statement};
 use crate::fields::{each, each_id, each_time};
 use crate::job::{Needs, Operation};
-use crate::row::{get, id, live, on_namespace, with_namespace};
+use crate::row::{by_key, get, id, live, on_namespace, with_namespace};
 
 /// Changes a live session that has the expected version.
 pub(crate) struct Update {
@@ -36,7 +36,9 @@ pub(crate) const UPDATE: &str = concat!(
      CASE WHEN i.sets_idle THEN i.idle_timeout ELSE s.idle_timeout END AS idle_timeout, \
      CASE WHEN i.sets_life THEN i.lifetime ELSE s.lifetime END AS lifetime, \
      CASE WHEN i.sets_leave THEN i.leaves_at WHEN NOT i.counts THEN s.leaves_at END AS leaves_at \
-     FROM n CROSS JOIN i JOIN tenure_session s ON s.ns = n.ns AND s.id = i.id WHERE ",
+     FROM n CROSS JOIN i JOIN tenure_session s ON ",
+    by_key!("n.ns", "i.id"),
+    " WHERE ",
     live!("i.now"),
     " ORDER BY s.id FOR UPDATE OF s), \
      changed AS (UPDATE tenure_session s SET version = i.version, \
@@ -49,7 +51,9 @@ pub(crate) const UPDATE: &str = concat!(
      due_at = least(s.due_at, tenure_expires_at(l.last_access, l.idle_timeout, s.created, \
      l.lifetime, l.leaves_at)) \
      FROM locked l JOIN i USING (id) \
-     WHERE l.same AND s.ns = l.ns AND s.id = l.id RETURNING s.id) \
+     WHERE l.same AND ",
+    by_key!("l.ns", "l.id"),
+    " RETURNING s.id) \
      SELECT l.id, c.id IS NOT NULL AS done FROM locked l LEFT JOIN changed c USING (id)"
 );
 
