@@ -26,7 +26,6 @@ enum Remains {
     Folder(TempDir),
     /// A server's URL, and a name that nothing else in it has.
     Schema(String, String),
-    Database(String, String),
     /// The same, where the name is how all keys begin.
     Keys(String, String),
 }
@@ -63,23 +62,11 @@ impl Place {
     pub(crate) async fn in_a_schema(server: String) -> Self {
         let schema = unused_name();
         postgres::run(&server, &format!("CREATE SCHEMA {schema}")).await;
-        let path = format!("options=-c%20search_path%3D{schema}&{SETTINGS}");
+        let path =
+            format!("application_name={schema}&options=-c%20search_path%3D{schema}&{SETTINGS}");
         Self {
             url: with(&server, &path),
             remains: Remains::Schema(server, schema),
-        }
-    }
-
-    /// In a database of this server's, where no other test's transaction keeps the server from
-    /// using a page's room again.
-    pub(crate) async fn in_a_database(server: String) -> Self {
-        let database = unused_name();
-        postgres::run(&server, &format!("CREATE DATABASE {database}")).await;
-        let (address, settings) = server.split_once('?').unwrap_or((&server, ""));
-        let (host, _) = address.rsplit_once('/').expect("it names a database");
-        Self {
-            url: with(&format!("{host}/{database}?{settings}"), SETTINGS),
-            remains: Remains::Database(server, database),
         }
     }
 
@@ -125,7 +112,6 @@ impl Drop for Place {
         let removed = thread::spawn(move || match remains {
             Remains::Nothing | Remains::Folder(_) => {}
             Remains::Schema(server, schema) => postgres::remove(&server, &schema),
-            Remains::Database(server, name) => postgres::remove_database(&server, &name),
             Remains::Keys(server, prefix) => redis::remove(&server, &prefix),
         });
         // A second panic would hide the first.

@@ -24,12 +24,6 @@ pub(crate) fn remove(url: &str, schema: &str) {
     on_its_own(run(url, &drop));
 }
 
-/// Removes a database, whoever still uses it. Outside any runtime.
-pub(crate) fn remove_database(url: &str, database: &str) {
-    let drop = format!("DROP DATABASE {database} WITH (FORCE)");
-    on_its_own(run(url, &drop));
-}
-
 /// Outside any runtime.
 pub(crate) fn version(url: &str) -> String {
     on_its_own(async {
