@@ -23,7 +23,7 @@ async fn pool(base: &Base, connections: u32) -> PgPool {
 async fn terminate_all(base: &Base) {
     base.run(
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
-         WHERE application_name = current_schema()",
+         WHERE application_name = current_schema() AND pid <> pg_backend_pid()",
     )
     .await;
 }
@@ -88,11 +88,7 @@ async fn an_exhausted_pool_is_unavailable_until_it_is_not() {
 async fn a_read_survives_the_end_of_its_connection_and_a_write_says_so() {
     let base = Base::new().await;
     base.store().await.close().await.expect("closes");
-    let (name,) = base.row::<(String,)>("SELECT current_schema()::text").await;
-    let url = base
-        .place
-        .url_with(&format!("application_name={name}&writers=1"));
-    let store = connect(&url).await;
+    let store = connect(&base.place.url_with("writers=1")).await;
     store.put(&portal(), &record(1)).await.expect("stored");
 
     terminate_all(&base).await;

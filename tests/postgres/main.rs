@@ -5,6 +5,7 @@ mod connections;
 mod migrations;
 mod plans;
 mod pooler;
+mod races;
 
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "each test uses its part")]

@@ -9,7 +9,7 @@ use tenure_store::{
 use crate::db::Db;
 use crate::fields::{each, each_id, each_time};
 use crate::job::{Needs, Operation};
-use crate::row::{by_key, columns, live, on_namespace, place, record, with_namespace};
+use crate::row::{by_key, columns, live, on_namespace, place, record, with_namespace_kept};
 
 /// Ends a live session.
 pub(crate) struct Finish {
@@ -24,7 +24,7 @@ pub(crate) struct Finish {
 macro_rules! locked {
     ($arrays:literal, $fields:literal) => {
         concat!(
-            with_namespace!(),
+            with_namespace_kept!(),
             ", locked AS MATERIALIZED (SELECT s.ns, s.id",
             $fields,
             " FROM n CROSS JOIN unnest($3::uuid[], $4::bigint[]",

@@ -5,7 +5,7 @@ use tenure_store::{After, EndReason, Excess, Principal, PrincipalLimit, Result, 
 
 use crate::db::Db;
 use crate::job::{Needs, Operation};
-use crate::row::{by_key, get, live, on_namespace, uuid, with_namespace};
+use crate::row::{by_key, get, live, on_namespace, uuid, with_namespace_kept};
 use crate::update::Update;
 
 /// Carries out an update after which the principal has no more sessions than it may.
@@ -27,7 +27,7 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended(\
 macro_rules! admit {
     ($ends:literal) => {
         concat!(
-            with_namespace!(),
+            with_namespace_kept!(),
             ", locked AS MATERIALIZED (SELECT s.ns, s.id, s.created, s.id = $3 AS own, s.version \
              FROM n CROSS JOIN (SELECT $3::uuid AS id UNION SELECT t.id FROM n \
              JOIN tenure_session t ON t.ns = n.ns WHERE t.principal = $4) AS i \

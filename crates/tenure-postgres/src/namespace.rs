@@ -9,7 +9,9 @@ use crate::create::unknown;
 use crate::db::Db;
 use crate::error::corrupt;
 use crate::job::{Needs, Single};
-use crate::row::{by_key, cursor, get, live, on_namespace, uuid, with_namespace};
+use crate::row::{
+    by_key, cursor, get, live, on_namespace, uuid, with_namespace, with_namespace_kept,
+};
 
 /// Makes a namespace known. Changes nothing if it is known and nothing changes: every start of
 /// a service comes here.
@@ -108,7 +110,7 @@ const STEP: i64 = 1000;
 macro_rules! revoke {
     ($ends:literal) => {
         concat!(
-            with_namespace!(),
+            with_namespace_kept!(),
             ", theirs AS MATERIALIZED (SELECT t.* FROM n CROSS JOIN LATERAL ( \
              SELECT t.ns, t.id, t.created FROM tenure_session t WHERE t.ns = n.ns \
              AND t.principal = $3 AND (t.created, t.id) > ($6, $7) \

@@ -37,6 +37,15 @@ macro_rules! with_namespace {
          WHERE kind = $1 AND application = $2)"
     };
 }
+/// The same for what ends live sessions: until it is done no reset happens, and if one was
+/// under way then `n` is what it made. Otherwise a statement that began before a reset could
+/// end a session after everybody has seen it ended by the reset.
+macro_rules! with_namespace_kept {
+    () => {
+        "WITH n AS MATERIALIZED (SELECT ns, epoch, hooks_expected FROM tenure_namespace \
+         WHERE kind = $1 AND application = $2 FOR SHARE)"
+    };
+}
 /// The condition that `s` is the session of namespace `$ns` with the id `$id`. In these words
 /// there is one way for the planner to go, through the primary key, however little it knows of
 /// the table: a statement that was planned while the table was empty stays as it is when there
@@ -59,7 +68,7 @@ macro_rules! live {
         )
     };
 }
-pub(crate) use {by_key, columns, live, with_namespace};
+pub(crate) use {by_key, columns, live, with_namespace, with_namespace_kept};
 
 /// A statement on a namespace.
 pub(crate) fn on_namespace<'q>(sql: &'static str, ns: &'q Namespace) -> Statement<'q> {
