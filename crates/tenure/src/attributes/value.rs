@@ -13,12 +13,16 @@ use crate::{Error, Result};
 /// How many arrays and maps may be inside one another; as many as `serde_json` reads.
 const DEPTH: usize = 128;
 
+/// Most values are written into this many bytes without growing step by step.
+const USUAL: usize = 128;
+
 /// A value's stored form.
 ///
 /// # Errors
 /// `Attribute` for a value that cannot be encoded, or that could not be read again.
 pub(crate) fn encode_value<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<Bytes> {
-    let bytes = rmp_serde::to_vec_named(value).map_err(|error| {
+    let mut bytes = Vec::with_capacity(USUAL);
+    encode::write_named(&mut bytes, value).map_err(|error| {
         let why = match error {
             encode::Error::DepthLimitExceeded => TOO_DEEP,
             _ => "its type refuses to be encoded",
@@ -48,12 +52,24 @@ pub(crate) fn decode_value<T: DeserializeOwned>(name: &str, bytes: &Bytes) -> Re
 }
 
 /// The deserialiser counts how deep it is everywhere but in enums, and would follow those
-/// until the stack is full. A value of that few bytes cannot be too deep.
+/// until the stack is full. A value with that few bytes that may open something cannot be
+/// too deep: to count them is far quicker than to read it, and does for nearly all.
 fn check_depth(bytes: &[u8]) -> Result<(), decode::Error> {
-    if bytes.len() > DEPTH {
+    if openings(bytes) > DEPTH {
         IgnoredAny::deserialize(&mut reader(bytes))?;
     }
     Ok(())
+}
+
+/// How many bytes may be the first of a map, an array or an extension. Others are among
+/// them: parts of a text or a number, and the first of one that is long.
+fn openings(bytes: &[u8]) -> usize {
+    let may_open = |byte: &u8| u8::from(matches!(byte, 0x80..=0x9f | 0xc7..=0xdf));
+    // In sums of one byte, as those are added sixteen at a time.
+    let sums = bytes
+        .chunks(255)
+        .map(|chunk| chunk.iter().map(may_open).sum::<u8>());
+    sums.map(usize::from).sum()
 }
 
 fn reader(bytes: &[u8]) -> Deserializer<decode::ReadRefReader<'_, [u8]>> {
