@@ -54,24 +54,26 @@ pub(crate) struct SealingKey {
     header: [u8; HEADER],
     /// Label, header, kind of namespace, length-prefixed application: what is bound to
     /// every text, so that those of another namespace are noise.
-    context: Vec<u8>,
+    context: Bound,
 }
 
 impl SealingKey {
     pub(crate) fn new(purpose: Purpose, key: &[u8; 32], id: KeyId, ns: &Namespace) -> Self {
         let header = [VERSION, id[0], id[1], id[2]];
         let application = ns.application().as_bytes();
-        let context = [
-            purpose.label(),
-            &header,
-            &[ns.kind().code()],
-            &length_prefix(application),
-            application,
-        ];
+        let mut context = Bound {
+            bytes: [0; Bound::LONGEST],
+            length: 0,
+        };
+        context.push(purpose.label());
+        context.push(&header);
+        context.push(&[ns.kind().code()]);
+        context.push(&length_prefix(application));
+        context.push(application);
         Self {
             cipher: AesGcmSiv::new(key.into()),
             header,
-            context: context.concat(),
+            context,
         }
     }
 
@@ -100,7 +102,7 @@ impl SealingKey {
             .cipher
             .encrypt_inout_detached(
                 &(*parts.nonce).into(),
-                &self.bound(bound_to),
+                self.bound(bound_to).as_slice(),
                 parts.body.into(),
             )
             .expect("a text is far below the cipher's limit of 64 GiB");
@@ -115,7 +117,7 @@ impl SealingKey {
         self.cipher
             .decrypt_inout_detached(
                 &(*parts.nonce).into(),
-                &self.bound(bound_to),
+                self.bound(bound_to).as_slice(),
                 (&mut *parts.body).into(),
                 &(*parts.tag).into(),
             )
@@ -123,8 +125,32 @@ impl SealingKey {
         Some(parts.body)
     }
 
-    fn bound(&self, bound_to: &[u8]) -> Vec<u8> {
-        [&self.context, bound_to].concat()
+    fn bound(&self, bound_to: &[u8]) -> Bound {
+        let mut bound = self.context;
+        bound.push(bound_to);
+        bound
+    }
+}
+
+/// What is bound to a text: a few short parts, side by side on the stack.
+#[derive(Clone, Copy)]
+struct Bound {
+    bytes: [u8; Self::LONGEST],
+    length: usize,
+}
+
+impl Bound {
+    /// The longest label, header, kind, length, the longest application, a session's id.
+    const LONGEST: usize = 17 + HEADER + 2 + Namespace::MAX_APPLICATION + 16;
+
+    fn push(&mut self, part: &[u8]) {
+        let end = self.length + part.len();
+        self.bytes[self.length..end].copy_from_slice(part);
+        self.length = end;
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.length]
     }
 }
 
