@@ -1,29 +1,26 @@
 //! Writers of one session inside one process take turns: the store's compare-and-set
 //! decides between processes, but inside one it is cheaper to wait than to fight.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tenure_store::SessionId;
 use tokio::sync::OwnedMutexGuard;
 
 /// Enough that sessions which have nothing to do with each other seldom meet.
-const SHARDS: usize = 16;
+const SHARDS: usize = 64;
 
-type Locks = HashMap<SessionId, Arc<tokio::sync::Mutex<()>>>;
+/// A handful of sessions: to look through them is quicker than to hash an id.
+type Locks = Vec<(SessionId, Arc<tokio::sync::Mutex<()>>)>;
 
 /// The queues of all sessions that are being written now.
 pub(crate) struct Queues {
     shards: [Mutex<Locks>; SHARDS],
-    hasher: RandomState,
 }
 
 impl Default for Queues {
     fn default() -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
-            hasher: RandomState::new(),
         }
     }
 }
@@ -37,16 +34,27 @@ impl Queues {
             queues: Arc::clone(self),
             id,
         };
-        let lock = self.with(id, |locks| Arc::clone(locks.entry(id).or_default()));
+        let lock = self.with(id, |locks| {
+            if let Some(at) = find(locks, id) {
+                return Arc::clone(&locks[at].1);
+            }
+            let lock = Arc::default();
+            locks.push((id, Arc::clone(&lock)));
+            lock
+        });
         turn.guard = Some(lock.lock_owned().await);
         turn
     }
 
+    /// An id is random already: any of its bytes picks a shard.
     fn with<T>(&self, id: SessionId, f: impl FnOnce(&mut Locks) -> T) -> T {
-        let hash = self.hasher.hash_one(id);
-        let shard = &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)];
+        let shard = &self.shards[usize::from(id.as_bytes()[0]) % SHARDS];
         f(&mut shard.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn find(locks: &Locks, id: SessionId) -> Option<usize> {
+    locks.iter().position(|(other, _)| *other == id)
 }
 
 /// The right to write one session, inside this process.
@@ -61,11 +69,10 @@ impl Drop for Turn {
         self.guard = None;
         self.queues.with(self.id, |locks| {
             // Only the map still knows of it: nobody waits, so the queue can go.
-            if locks
-                .get(&self.id)
-                .is_some_and(|lock| Arc::strong_count(lock) == 1)
+            if let Some(at) = find(locks, self.id)
+                && Arc::strong_count(&locks[at].1) == 1
             {
-                locks.remove(&self.id);
+                locks.swap_remove(at);
             }
         });
     }
