@@ -4,11 +4,11 @@
 //! Values stay encoded until somebody reads them: a request pays for the attributes it
 //! uses, and what did not change is written back as it came.
 
+mod by_name;
 mod limits;
 mod name;
 mod value;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use bincode::config::{Config, standard};
@@ -18,6 +18,7 @@ use bincode::enc::{Encode, Encoder};
 use bincode::error::{DecodeError, EncodeError};
 use bytes::{Buf, Bytes};
 
+pub(crate) use by_name::ByName;
 pub use limits::Limits;
 pub use name::{AnyAttribute, Attribute, AttributeName};
 pub(crate) use value::{decode_value, encode_value};
@@ -36,7 +37,7 @@ const UPDATE_LEN: usize = 12;
 /// Named values, each still encoded, in the order of their names.
 #[derive(Clone, Default)]
 pub(crate) struct Attributes {
-    values: BTreeMap<Box<str>, Bytes>,
+    values: ByName<Bytes>,
     /// The latest atomic update of each of the latest writers, the oldest first: whoever
     /// lost the store's answer finds here whether its update happened, even if others wrote
     /// since. One for each writer is enough, as a writer has one under way at a time.
@@ -79,12 +80,17 @@ impl Attributes {
         self.values.get(name)
     }
 
-    /// Any value is taken: whoever has limits has [checked](Limits::check_set) them.
-    pub(crate) fn set(&mut self, name: &str, value: Bytes) {
-        self.values.insert(name.into(), value);
+    /// Any value is taken: whoever has limits has [checked](Limits::check_set) them. What
+    /// is kept of the name is told, to be shared.
+    pub(crate) fn set(&mut self, name: &str, value: Bytes) -> &Bytes {
+        self.values.set(name, value)
     }
 
-    pub(crate) fn remove(&mut self, name: &str) -> Option<Bytes> {
+    pub(crate) fn set_shared(&mut self, name: &Bytes, value: Bytes) {
+        self.values.set_shared(name, value);
+    }
+
+    pub(crate) fn remove(&mut self, name: impl AsRef<[u8]>) -> Option<Bytes> {
         self.values.remove(name)
     }
 
@@ -94,7 +100,8 @@ impl Attributes {
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.values.keys().map(|name| &**name)
+        let names = self.values.iter().map(|(name, _)| name);
+        names.map(|name| str::from_utf8(name).expect("it was made of text"))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -162,8 +169,8 @@ fn entry_len(name: &str, value: &Bytes) -> usize {
 impl Encode for Attributes {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         self.values.len().encode(encoder)?;
-        for (name, value) in &self.values {
-            (&**name, &value[..]).encode(encoder)?;
+        for (name, value) in self.values.iter() {
+            (&name[..], &value[..]).encode(encoder)?;
         }
         self.recent.len().encode(encoder)?;
         for update in &self.recent {
@@ -185,12 +192,11 @@ impl<'de> BorrowDecode<'de, Bytes> for Attributes {
         let mut attributes = Self::default();
         for _ in 0..usize::decode(decoder)? {
             let (name, value) = <(&str, &[u8])>::borrow_decode(decoder)?;
-            let last = attributes.values.last_key_value();
-            if last.is_some_and(|(last, _)| **last >= *name) {
+            let name = decoder.context().slice_ref(name.as_bytes());
+            let value = decoder.context().slice_ref(value);
+            if !attributes.values.push(name, value) {
                 return Err(DecodeError::Other("names are in order, and each is once"));
             }
-            let value = decoder.context().slice_ref(value);
-            attributes.values.insert(name.into(), value);
         }
         let recent = usize::decode(decoder)?;
         if recent > RECENT {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tenure_store::{
     After, EndReason, Namespace, Payload, Record, SessionId, SessionStore, Timestamp, Version,
 };
@@ -76,10 +75,7 @@ impl Core {
 
     /// Takes the payload out of a record and reads it.
     pub(crate) fn open(&self, record: &mut Record) -> Result<Attributes> {
-        let payload = std::mem::take(&mut record.payload);
-        let keys = self.keys.current();
-        let frame: Bytes = keys.open_payload(record.id, payload, self.now())?;
-        Attributes::decode(frame)
+        self.keys.current().open(record, self.now())
     }
 
     /// Ends a live session, and sees to it that its end hook runs: here and now if this

@@ -1,19 +1,17 @@
 //! What a request has changed and not yet committed: laid over the record that was
 //! loaded, and laid again over a newer one if somebody else was faster.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use tenure_store::{Field, Principal, Record, Timeout, Timestamp};
 
-use crate::attributes::Attributes;
+use crate::attributes::{Attributes, ByName};
 
 /// A request's uncommitted changes.
 #[derive(Clone, Default)]
 pub(crate) struct Delta {
     cleared: bool,
     /// `None` removes.
-    values: BTreeMap<Box<str>, Option<Bytes>>,
+    values: ByName<Option<Bytes>>,
     pub(crate) principal: Field<Principal>,
     pub(crate) idle_timeout: Field<Timeout>,
     pub(crate) leaves_at: Field<Timestamp>,
@@ -47,12 +45,12 @@ impl Delta {
         matches!(self.leaves_at, Field::Set(_))
     }
 
-    pub(crate) fn set(&mut self, name: &str, value: Bytes) {
-        self.values.insert(name.into(), Some(value));
+    pub(crate) fn set(&mut self, name: &Bytes, value: Bytes) {
+        self.values.set_shared(name, Some(value));
     }
 
     pub(crate) fn remove(&mut self, name: &str) {
-        self.values.insert(name.into(), None);
+        self.values.set(name, None);
     }
 
     pub(crate) fn clear(&mut self) {
@@ -65,7 +63,9 @@ impl Delta {
         if later.cleared {
             self.clear();
         }
-        self.values.extend(later.values);
+        for (name, value) in later.values.iter() {
+            self.values.set_shared(name, value.clone());
+        }
         replace(&mut self.principal, later.principal);
         replace(&mut self.idle_timeout, later.idle_timeout);
         replace(&mut self.leaves_at, later.leaves_at);
@@ -87,9 +87,9 @@ impl Delta {
         if self.cleared {
             attributes.clear();
         }
-        for (name, value) in &self.values {
+        for (name, value) in self.values.iter() {
             match value {
-                Some(value) => attributes.set(name, value.clone()),
+                Some(value) => attributes.set_shared(name, value.clone()),
                 None => {
                     attributes.remove(name);
                 }

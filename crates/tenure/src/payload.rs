@@ -2,8 +2,9 @@
 //! session it belongs to; or in the clear, where a service said so.
 
 use bytes::{Buf, Bytes, BytesMut};
-use tenure_store::{Payload, SessionId, Timestamp};
+use tenure_store::{Payload, Record, SessionId, Timestamp};
 
+use crate::attributes::Attributes;
 use crate::keys::NamespaceKeys;
 use crate::seal::{self, FRONT, PLAIN, VERSION};
 use crate::{Error, Randomness, Result};
@@ -50,6 +51,12 @@ impl NamespaceKeys {
             }
             Sealing::Off => payload.as_bytes().first() == Some(&PLAIN),
         }
+    }
+
+    /// Takes the payload out of a record and reads it.
+    pub(crate) fn open(&self, record: &mut Record, now: Timestamp) -> Result<Attributes> {
+        let payload = std::mem::take(&mut record.payload);
+        Attributes::decode(self.open_payload(record.id, payload, now)?)
     }
 
     /// The frame in a session's payload. Decrypts where the payload lies, if nobody else
@@ -109,7 +116,6 @@ mod tests {
 
     use super::*;
     use crate::OsRandomness;
-    use crate::attributes::Attributes;
     use crate::test_support::{NOW, NoRandomness, keys, portal};
     use crate::{KeyRing, test_support::master};
 

@@ -62,13 +62,15 @@ impl Session {
         opened: OpenedToken,
         mut record: Record,
         access: Access,
+        now: Timestamp,
     ) -> Result<Self> {
-        let is_up_to_date = core.keys.current().is_up_to_date(&record.payload);
-        let attributes = core.open(&mut record)?;
+        let keys = core.keys.current();
+        let is_up_to_date = keys.is_up_to_date(&record.payload);
+        let attributes = keys.open(&mut record, now)?;
         let owes = if opened.rotation == record.rotation.number() {
             let counts = access == Access::Counts;
             Owes {
-                touch: counts && core.policy.owes_touch(&record, core.now()),
+                touch: counts && core.policy.owes_touch(&record, now),
                 token: opened.key == KeyAge::Accepted,
                 seal: !is_up_to_date,
             }
@@ -169,13 +171,13 @@ impl Session {
     pub fn set<T: Serialize + ?Sized>(&self, name: impl AttributeName<T>, value: &T) -> Result<()> {
         let name = name.name();
         let value = encode_value(name, value)?;
-        let mut state = self.state();
+        let state = &mut *self.state();
         if state.attributes.get(name) == Some(&value) {
             return Ok(());
         }
         let limits = &self.inner.core.policy.limits;
         limits.check_set(&state.attributes, name, &value)?;
-        state.attributes.set(name, value.clone());
+        let name = state.attributes.set(name, value.clone());
         state.delta.set(name, value);
         Ok(())
     }

@@ -94,10 +94,11 @@ impl Sessions {
     }
 
     async fn resume_as(&self, token: &Token, access: Access) -> Result<Option<Session>> {
-        let Some((opened, record)) = self.load(token).await? else {
+        let now = self.core.now();
+        let Some((opened, record)) = self.load(token, now).await? else {
             return Ok(None);
         };
-        Session::resume(&self.core, opened, record, access).map(Some)
+        Session::resume(&self.core, opened, record, access, now).map(Some)
     }
 
     /// How long the session that this token opens has left, without keeping it alive.
@@ -106,8 +107,8 @@ impl Sessions {
     /// # Errors
     /// `Store`.
     pub async fn peek(&self, token: &Token) -> Result<Option<Peek>> {
-        let loaded = self.load(token).await?;
         let now = self.core.now();
+        let loaded = self.load(token, now).await?;
         Ok(loaded.map(|(_, record)| Peek::of(&record, now)))
     }
 
@@ -118,7 +119,7 @@ impl Sessions {
     /// # Errors
     /// `Store`.
     pub async fn end(&self, token: &Token) -> Result<bool> {
-        match self.load(token).await? {
+        match self.load(token, self.core.now()).await? {
             Some((_, record)) => self.core.end(record.id, EndReason::Logout).await,
             None => Ok(false),
         }
@@ -188,7 +189,11 @@ impl Sessions {
     }
 
     /// The live session of a good token, or `None` without saying why.
-    pub(crate) async fn load(&self, token: &Token) -> Result<Option<(OpenedToken, Record)>> {
+    pub(crate) async fn load(
+        &self,
+        token: &Token,
+        now: Timestamp,
+    ) -> Result<Option<(OpenedToken, Record)>> {
         let core = &self.core;
         let keys = core.keys.current();
         let lookups = &core.metrics.lookups;
@@ -198,7 +203,7 @@ impl Sessions {
             &core.ns,
             &keys.tokens,
             token,
-            core.now(),
+            now,
             lookups,
         )
         .instrument(span)

@@ -90,12 +90,12 @@ impl Visitors {
     /// the visit does not count; `Store`: after `Unavailable` it may have been counted.
     pub async fn visit(&self, token: &Token) -> Result<Option<Visitor>> {
         let core = &self.sessions.core;
-        let Some((opened, record)) = self.sessions.load(token).await? else {
+        let now = core.now();
+        let Some((opened, record)) = self.sessions.load(token, now).await? else {
             return Ok(None);
         };
         let last_visit = record.last_access;
-        let session = Session::resume(core, opened, record, Access::Passive)?;
-        let now = core.now();
+        let session = Session::resume(core, opened, record, Access::Passive, now)?;
         if !core.store.touch(&core.ns, session.id(), now).await? {
             return Ok(None);
         }
@@ -109,7 +109,8 @@ impl Visitors {
     /// # Errors
     /// `Store`.
     pub async fn forget(&self, token: &Token) -> Result<bool> {
-        match self.sessions.load(token).await? {
+        let now = self.sessions.core.now();
+        match self.sessions.load(token, now).await? {
             Some((_, record)) => visitor::forget(&self.sessions.core, record.id).await,
             None => Ok(false),
         }
