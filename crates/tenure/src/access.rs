@@ -40,8 +40,8 @@ async fn reseal(session: &Inner) -> Result<bool> {
         (state.record.version, state.attributes.clone())
     };
     let now = core.now();
-    let mut change = Change::new(core.draw_version()?, session.access);
-    change.payload = Some(core.seal_as_is(session.id, &attributes)?);
+    let mut change = Change::new(session.draw_version()?, session.access);
+    change.payload = Some(session.seal_as_is(&attributes)?);
     let answer = core
         .store
         .update(&core.ns, session.id, expected, &change, now)
@@ -78,7 +78,7 @@ impl Inner {
         if !owes_token {
             return Ok(None);
         }
-        let token = self.secret.token(&self.core, number)?;
+        let token = self.token(number)?;
         self.state().owes.token = false;
         Ok(Some(token))
     }

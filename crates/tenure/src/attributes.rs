@@ -21,7 +21,7 @@ use bytes::{Buf, Bytes};
 pub(crate) use by_name::ByName;
 pub use limits::Limits;
 pub use name::{AnyAttribute, Attribute, AttributeName};
-pub(crate) use value::{decode_value, encode_value};
+pub(crate) use value::{decode_value, encode_entry, encode_value};
 
 use crate::seal::OVERHEAD;
 use crate::{Error, Result};
@@ -80,12 +80,12 @@ impl Attributes {
         self.values.get(name)
     }
 
-    /// Any value is taken: whoever has limits has [checked](Limits::check_set) them. What
-    /// is kept of the name is told, to be shared.
-    pub(crate) fn set(&mut self, name: &str, value: Bytes) -> &Bytes {
-        self.values.set(name, value)
+    /// Any value is taken: whoever has limits has [checked](Limits::check_set) them.
+    pub(crate) fn set(&mut self, name: &str, value: Bytes) {
+        self.values.set(name, value);
     }
 
+    /// As [`set`](Self::set), under a name that somebody else has.
     pub(crate) fn set_shared(&mut self, name: &Bytes, value: Bytes) {
         self.values.set_shared(name, value);
     }

@@ -191,9 +191,9 @@ impl<'a> Flight<'a> {
             self.attributes.note_update(core.writer, version.get());
         }
         if is_edit || self.delta.changes_attributes() {
-            change.payload = Some(core.seal(session.id, &self.attributes)?);
+            change.payload = Some(session.seal(&self.attributes)?);
         } else if self.owes_seal {
-            change.payload = Some(core.seal_as_is(session.id, &self.attributes)?);
+            change.payload = Some(session.seal_as_is(&self.attributes)?);
         }
         change.principal = self.delta.principal.clone();
         change.principal_limit = core.policy.principal_limit;
@@ -213,7 +213,7 @@ impl<'a> Flight<'a> {
     }
 
     pub(crate) fn draw(&mut self) -> Result<Version> {
-        let version = self.session.core.draw_version()?;
+        let version = self.session.draw_version()?;
         self.drawn.push(version);
         Ok(version)
     }

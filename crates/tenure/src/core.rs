@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use tenure_store::{
-    After, EndReason, Namespace, Payload, Record, SessionId, SessionStore, Timestamp, Version,
-};
+use tenure_store::{After, EndReason, Namespace, Record, SessionId, SessionStore, Timestamp};
 use tokio_util::task::TaskTracker;
 
 use crate::attributes::Attributes;
@@ -58,21 +56,6 @@ impl Core {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    pub(crate) fn draw_version(&self) -> Result<Version> {
-        self.draw().map(Version::new)
-    }
-
-    pub(crate) fn seal(&self, id: SessionId, attributes: &Attributes) -> Result<Payload> {
-        self.policy.limits.check_all(attributes)?;
-        self.seal_as_is(id, attributes)
-    }
-
-    /// Seals what has been stored before, whatever the limits are by now.
-    pub(crate) fn seal_as_is(&self, id: SessionId, attributes: &Attributes) -> Result<Payload> {
-        let (keys, frame) = (self.keys.current(), attributes.encode());
-        keys.seal_payload(id, frame, self.random.as_ref())
-    }
-
     /// Takes the payload out of a record and reads it.
     pub(crate) fn open(&self, record: &mut Record) -> Result<Attributes> {
         self.keys.current().open(record, self.now())
@@ -95,8 +78,9 @@ impl Core {
         };
         self.metrics.ends.increment(1);
         if let EndHooks::Run(hook) = &self.end_hooks {
-            let batch = runner::Batch::new(Arc::clone(self), Arc::clone(hook), vec![ended]);
-            self.running.spawn(batch.run(1));
+            let run = runner::run_one(Arc::clone(self), Arc::clone(hook), ended);
+            // In a box, as a task is moved several times before it runs.
+            self.running.spawn(Box::pin(run));
         }
         Ok(true)
     }

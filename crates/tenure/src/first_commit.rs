@@ -75,7 +75,7 @@ impl Flight<'_> {
         for _ in 0..CREATIONS {
             self.record.version = self.draw()?;
             let mut record = self.record.clone();
-            record.payload = core.seal(session.id, &self.attributes)?;
+            record.payload = session.seal(&self.attributes)?;
             let now = core.now();
             let lost = match core.store.create(&core.ns, &record, now).await {
                 Ok(Created::Done) => {

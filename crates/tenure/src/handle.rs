@@ -2,19 +2,22 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tenure_store::{Access, Record, SessionId};
+use tenure_store::{Access, Payload, Record, SessionId, Version};
 
 use crate::attributes::Attributes;
 use crate::commit::Unacknowledged;
 use crate::core::Core;
 use crate::delta::Delta;
+use crate::random::Reserve;
 use crate::secret::Secret;
+use crate::{Randomness as _, Result, Token};
 
 pub(crate) struct Inner {
     pub(crate) core: Arc<Core>,
     pub(crate) secret: Secret,
     pub(crate) id: SessionId,
     pub(crate) access: Access,
+    pub(crate) random: Reserve,
     pub(crate) state: Mutex<State>,
 }
 
@@ -80,6 +83,29 @@ impl State {
 impl Inner {
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn draw_version(&self) -> Result<Version> {
+        let mut bytes = [0; 8];
+        self.random.fill(&mut bytes)?;
+        Ok(Version::new(u64::from_le_bytes(bytes)))
+    }
+
+    pub(crate) fn seal(&self, attributes: &Attributes) -> Result<Payload> {
+        self.core.policy.limits.check_all(attributes)?;
+        self.seal_as_is(attributes)
+    }
+
+    /// Seals what has been stored before, whatever the limits are by now.
+    pub(crate) fn seal_as_is(&self, attributes: &Attributes) -> Result<Payload> {
+        let (keys, frame) = (self.core.keys.current(), attributes.encode());
+        keys.seal_payload(self.id, frame, &self.random)
+    }
+
+    /// The token with this rotation number.
+    pub(crate) fn token(&self, rotation: u32) -> Result<Token> {
+        let keys = self.core.keys.current();
+        keys.tokens.seal_token(&self.secret, rotation, &self.random)
     }
 }
 

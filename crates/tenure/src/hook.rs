@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use tenure_store::{EndReason, Ended, Namespace, Principal, SessionId, Timestamp};
@@ -50,20 +51,17 @@ where
     }
 }
 
+/// A call of an end hook, fit for a task of its own.
+pub(crate) type HookCall = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+
 /// [`EndHook`] behind a pointer.
 pub(crate) trait AnyEndHook: Send + Sync {
-    fn call(
-        &self,
-        session: EndedSession,
-    ) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + '_>>;
+    fn call(self: Arc<Self>, session: EndedSession) -> HookCall;
 }
 
 impl<H: EndHook> AnyEndHook for H {
-    fn call(
-        &self,
-        session: EndedSession,
-    ) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + '_>> {
-        Box::pin(self.ended(session))
+    fn call(self: Arc<Self>, session: EndedSession) -> HookCall {
+        Box::pin(async move { self.ended(session).await })
     }
 }
 

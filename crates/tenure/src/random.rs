@@ -1,6 +1,9 @@
 //! Where random bytes come from: the operating system, or nowhere.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use zeroize::Zeroize as _;
 
 use crate::{Error, Result};
 
@@ -34,5 +37,118 @@ pub struct OsRandomness;
 impl Randomness for OsRandomness {
     fn fill(&self, bytes: &mut [u8]) -> Result<()> {
         getrandom::fill(bytes).map_err(|error| Error::Randomness(error.into()))
+    }
+}
+
+/// A secret, a version and two nonces: all that a session needs up to its first token.
+const LOT: usize = 16 + 8 + 12 + 12;
+
+/// Random bytes for one handle, none longer than a lot and drawn by the lot: a system call
+/// for each would be a good part of what a request costs.
+///
+/// Each byte is handed out once, and wiped as it goes; what is left goes with the handle.
+/// Handles share nothing, and a process that forks copies no more of this than it copies
+/// of their secrets: a handle is to be used on one side of a fork only.
+#[derive(Debug)]
+pub(crate) struct Reserve {
+    source: Arc<dyn Randomness>,
+    lot: Mutex<Lot>,
+}
+
+struct Lot {
+    bytes: [u8; LOT],
+    used: usize,
+}
+
+impl Reserve {
+    /// Nothing is drawn before somebody asks.
+    pub(crate) fn new(source: &Arc<dyn Randomness>) -> Self {
+        Self {
+            source: Arc::clone(source),
+            lot: Mutex::new(Lot {
+                bytes: [0; LOT],
+                used: LOT,
+            }),
+        }
+    }
+}
+
+impl Randomness for Reserve {
+    fn fill(&self, bytes: &mut [u8]) -> Result<()> {
+        let lot = &mut *self.lot.lock().unwrap_or_else(PoisonError::into_inner);
+        if lot.bytes.len() - lot.used < bytes.len() {
+            // What is left of it is given up, also if there is no other.
+            lot.used = LOT;
+            self.source.fill(&mut lot.bytes)?;
+            lot.used = 0;
+        }
+        let handed_out = &mut lot.bytes[lot.used..][..bytes.len()];
+        bytes.copy_from_slice(handed_out);
+        handed_out.zeroize();
+        lot.used += bytes.len();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Lot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lot(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::NoRandomness;
+
+    /// Counts up from one lot to the next.
+    #[derive(Debug, Default)]
+    struct Endless(Mutex<u8>);
+
+    impl Randomness for Endless {
+        fn fill(&self, bytes: &mut [u8]) -> Result<()> {
+            let mut next = self.0.lock().expect("nobody panics");
+            for byte in bytes {
+                *byte = *next;
+                *next += 1;
+            }
+            Ok(())
+        }
+    }
+
+    fn take<const N: usize>(reserve: &Reserve) -> [u8; N] {
+        let mut bytes = [0; N];
+        reserve.fill(&mut bytes).expect("there are some");
+        bytes
+    }
+
+    #[test]
+    fn no_byte_is_handed_out_twice_and_none_stays() {
+        let reserve = Reserve::new(&(Arc::new(Endless::default()) as _));
+        let handed_out = [take::<16>(&reserve), take(&reserve)].concat();
+        assert_eq!(handed_out, (0..32).collect::<Vec<_>>());
+        assert_eq!(take(&reserve), [32, 33, 34, 35, 36, 37, 38, 39]);
+        assert_eq!(reserve.lot.lock().unwrap().bytes[..40], [0; 40]);
+        // Of what is too little nothing is used.
+        assert_eq!(
+            take(&reserve),
+            [48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59]
+        );
+    }
+
+    #[test]
+    fn a_failed_draw_leaves_nothing_to_hand_out() {
+        let reserve = Reserve::new(&(Arc::new(NoRandomness) as _));
+        for _ in 0..2 {
+            let refused = reserve.fill(&mut [0; 8]);
+            assert!(matches!(refused, Err(Error::Randomness(_))));
+        }
+    }
+
+    #[test]
+    fn debug_shows_nothing_of_a_reserve() {
+        let reserve = Reserve::new(&(Arc::new(OsRandomness) as _));
+        take::<16>(&reserve);
+        assert!(format!("{reserve:?}").contains("data: Lot(..)"));
     }
 }

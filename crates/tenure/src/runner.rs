@@ -1,6 +1,7 @@
-//! Runs the end hooks of a batch of claimed tombstones and settles them.
+//! Runs the end hooks of claimed tombstones and settles them: a batch of them, or one.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 
 use tenure_store::{EndReason, Ended, Failure, Outcome, Ticket};
@@ -58,14 +59,8 @@ impl Batch {
     }
 
     /// Runs every hook, so many at a time, whatever happens to the store meanwhile: what
-    /// cannot be settled comes again when its lease is over.
-    pub(crate) async fn run(self, concurrency: usize) {
-        let (_go_on, stop) = watch::channel(false);
-        self.run_until(concurrency, stop).await;
-    }
-
-    /// As [`run`](Self::run), but once `stop` turns true, finishes what has begun and
-    /// gives back the rest.
+    /// cannot be settled comes again when its lease is over. Once `stop` turns true,
+    /// finishes what has begun and gives back the rest.
     pub(crate) async fn run_until(
         mut self,
         concurrency: usize,
@@ -98,7 +93,7 @@ impl Batch {
                     // Hooks run in tasks of their own: nothing panics in these.
                     self.outcomes.extend(done);
                 }
-                _ = renewal.tick() => self.renew().await,
+                _ = renewal.tick() => renew(&self.core, &self.held).await,
                 Ok(()) = stop.changed() => {}
             }
         }
@@ -129,32 +124,8 @@ impl Batch {
             .retain(|held| !outcomes.iter().any(|(ticket, _)| ticket == held));
         for (_, outcome) in &outcomes {
             self.report.count(outcome);
-            self.core.metrics.hooks.count(outcome);
         }
-        let core = &self.core;
-        match core.store.settle(&core.ns, &outcomes, core.now()).await {
-            Ok(settled) if settled < outcomes.len() as u64 => tracing::warn!(
-                namespace = %core.ns,
-                lost = outcomes.len() as u64 - settled,
-                "leases were overrun: other nodes have claimed these end hooks meanwhile"
-            ),
-            Ok(_) => {}
-            Err(error) => tracing::warn!(
-                namespace = %core.ns,
-                %error,
-                hooks = outcomes.len(),
-                "end hooks could not be settled; they run again when their lease is over"
-            ),
-        }
-    }
-
-    async fn renew(&self) {
-        let core = &self.core;
-        let lease = core.policy.hooks.lease;
-        let renewed = core.store.renew(&core.ns, &self.held, lease, core.now());
-        if let Err(error) = renewed.await {
-            tracing::warn!(namespace = %core.ns, %error, "leases could not be renewed");
-        }
+        settle(&self.core, &outcomes).await;
     }
 }
 
@@ -173,6 +144,49 @@ impl Tally {
         self.failed += other.failed;
         self.dead += other.dead;
         self.released += other.released;
+    }
+}
+
+/// Runs the end hook of a session that this process has just ended, and settles it: what a
+/// batch of one would do, for a fraction of what a batch costs.
+pub(crate) async fn run_one(core: Arc<Core>, hook: Arc<dyn AnyEndHook>, ended: Ended) {
+    let ticket = ended.ticket();
+    let third = core.policy.hooks.lease / 3;
+    let mut attempt = pin!(attempt(&core, hook, ended));
+    let outcome = loop {
+        match timeout(third, &mut attempt).await {
+            Ok(outcome) => break outcome,
+            Err(_elapsed) => renew(&core, &[ticket]).await,
+        }
+    };
+    settle(&core, &[(ticket, outcome)]).await;
+}
+
+async fn settle(core: &Core, outcomes: &[(Ticket, Outcome)]) {
+    for (_, outcome) in outcomes {
+        core.metrics.hooks.count(outcome);
+    }
+    match core.store.settle(&core.ns, outcomes, core.now()).await {
+        Ok(settled) if settled < outcomes.len() as u64 => tracing::warn!(
+            namespace = %core.ns,
+            lost = outcomes.len() as u64 - settled,
+            "leases were overrun: other nodes have claimed these end hooks meanwhile"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(
+            namespace = %core.ns,
+            %error,
+            hooks = outcomes.len(),
+            "end hooks could not be settled; they run again when their lease is over"
+        ),
+    }
+}
+
+async fn renew(core: &Core, held: &[Ticket]) {
+    let lease = core.policy.hooks.lease;
+    let renewed = core.store.renew(&core.ns, held, lease, core.now());
+    if let Err(error) = renewed.await {
+        tracing::warn!(namespace = %core.ns, %error, "leases could not be renewed");
     }
 }
 
@@ -202,7 +216,7 @@ async fn attempt(core: &Core, hook: Arc<dyn AnyEndHook>, mut ended: Ended) -> Ou
     );
     let began = core.clock.running();
     core.metrics.hooks.running.increment(1);
-    let mut run = tokio::spawn(async move { hook.call(session).await }.instrument(span));
+    let mut run = tokio::spawn(hook.call(session).instrument(span));
     let done = timeout(policy.time_limit, &mut run).await;
     core.metrics.hooks.running.decrement(1);
     let took = core.clock.running().saturating_sub(began);

@@ -10,12 +10,15 @@ use tenure_store::{
     Access, Field, Payload, Principal, Record, Rotation, SessionId, Timeout, Timestamp, Version,
 };
 
-use crate::attributes::{AnyAttribute, AttributeName, Attributes, decode_value, encode_value};
+use crate::attributes::{
+    AnyAttribute, AttributeName, Attributes, decode_value, encode_entry, encode_value,
+};
 use crate::commit;
 use crate::core::Core;
 use crate::delta::Rotate;
 use crate::handle::{Inner, Owes, Stage, State};
 use crate::key_set::KeyAge;
+use crate::random::Reserve;
 use crate::secret::Secret;
 use crate::token::OpenedToken;
 use crate::{Error, Result, Token};
@@ -34,7 +37,8 @@ pub struct Session {
 
 impl Session {
     pub(crate) fn start(core: &Arc<Core>, access: Access) -> Result<Self> {
-        let secret = Secret::draw(core.random.as_ref())?;
+        let random = Reserve::new(&core.random);
+        let secret = Secret::draw(&random)?;
         let now = core.now();
         let record = Record {
             id: secret.session_id(),
@@ -49,7 +53,7 @@ impl Session {
             version: Version::new(0),
             payload: Payload::default(),
         };
-        let session = Self::new(core, secret, record, access, State::new);
+        let session = Self::new(core, secret, access, random, State::new(record));
         for hook in &core.start_hooks {
             hook(&session).map_err(Error::StartHook)?;
         }
@@ -78,32 +82,32 @@ impl Session {
             // The previous token reads during its grace, and does nothing else.
             Owes::default()
         };
-        let carried = opened.rotation;
-        Ok(Self::new(core, opened.secret, record, access, |record| {
-            State {
-                stage: Stage::Stored,
-                attributes,
-                carried,
-                owes,
-                ..State::new(record)
-            }
-        }))
+        let random = Reserve::new(&core.random);
+        let state = State {
+            stage: Stage::Stored,
+            attributes,
+            carried: opened.rotation,
+            owes,
+            ..State::new(record)
+        };
+        Ok(Self::new(core, opened.secret, access, random, state))
     }
 
     fn new(
         core: &Arc<Core>,
         secret: Secret,
-        record: Record,
         access: Access,
-        state: impl FnOnce(Record) -> State,
+        random: Reserve,
+        state: State,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 core: Arc::clone(core),
                 secret,
-                id: record.id,
+                id: state.record.id,
                 access,
-                state: Mutex::new(state(record)),
+                random,
+                state: Mutex::new(state),
             }),
         }
     }
@@ -170,15 +174,15 @@ impl Session {
     /// many; the old value stays.
     pub fn set<T: Serialize + ?Sized>(&self, name: impl AttributeName<T>, value: &T) -> Result<()> {
         let name = name.name();
-        let value = encode_value(name, value)?;
+        let (key, value) = encode_entry(name, value)?;
         let state = &mut *self.state();
         if state.attributes.get(name) == Some(&value) {
             return Ok(());
         }
         let limits = &self.inner.core.policy.limits;
         limits.check_set(&state.attributes, name, &value)?;
-        let name = state.attributes.set(name, value.clone());
-        state.delta.set(name, value);
+        state.attributes.set_shared(&key, value.clone());
+        state.delta.set(&key, value);
         Ok(())
     }
 
@@ -297,7 +301,7 @@ impl Session {
             (state.stage, state.record.rotation.number())
         };
         match stage {
-            Stage::Stored => self.inner.secret.token(&self.inner.core, number).map(Some),
+            Stage::Stored => self.inner.token(number).map(Some),
             Stage::New | Stage::Over => Ok(None),
         }
     }

@@ -14,7 +14,6 @@ use crate::builder::SessionsBuilder;
 use crate::core::Core;
 use crate::find::find;
 use crate::reaper::Reaper;
-use crate::secret::Secret;
 use crate::session::Session;
 use crate::token::OpenedToken;
 use crate::{KeyRing, Result, Token};
@@ -217,14 +216,6 @@ impl fmt::Debug for Sessions {
             .field("namespace", &self.core.ns.to_string())
             .field("store", &self.core.store)
             .finish_non_exhaustive()
-    }
-}
-
-impl Secret {
-    /// The token that opens the session of this secret.
-    pub(crate) fn token(&self, core: &Core, rotation: u32) -> Result<Token> {
-        let keys = core.keys.current();
-        keys.tokens.seal_token(self, rotation, core.random.as_ref())
     }
 }
 

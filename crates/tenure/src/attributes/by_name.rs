@@ -14,23 +14,11 @@ impl<V> ByName<V> {
         Some(&self.0[at].1)
     }
 
-    /// Puts a value under a name; what is kept of the name is told, to be shared.
-    pub(crate) fn set(&mut self, name: &str, value: V) -> &Bytes {
-        let at = match self.find(name) {
-            Ok(at) => {
-                self.0[at].1 = value;
-                at
-            }
-            Err(at) => {
-                let name = Bytes::copy_from_slice(name.as_bytes());
-                self.0.insert(at, (name, value));
-                at
-            }
-        };
-        &self.0[at].0
+    pub(crate) fn set(&mut self, name: &str, value: V) {
+        self.set_shared(&Bytes::copy_from_slice(name.as_bytes()), value);
     }
 
-    /// As [`set`](Self::set), under a name that somebody else has.
+    /// As [`set`](Self::set), under a name that somebody else has: nothing is copied.
     pub(crate) fn set_shared(&mut self, name: &Bytes, value: V) {
         match self.find(name) {
             Ok(at) => self.0[at].1 = value,

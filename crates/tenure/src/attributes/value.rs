@@ -14,14 +14,23 @@ use crate::{Error, Result};
 const DEPTH: usize = 128;
 
 /// Most values are written into this many bytes without growing step by step.
-const USUAL: usize = 128;
+const USUAL: usize = 256;
 
 /// A value's stored form.
 ///
 /// # Errors
 /// `Attribute` for a value that cannot be encoded, or that could not be read again.
 pub(crate) fn encode_value<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<Bytes> {
-    let mut bytes = Vec::with_capacity(USUAL);
+    encode_entry(name, value).map(|(_, value)| value)
+}
+
+/// A name and a value's stored form, side by side in one allocation.
+///
+/// # Errors
+/// As [`encode_value`].
+pub(crate) fn encode_entry<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<(Bytes, Bytes)> {
+    let mut bytes = Vec::with_capacity(name.len() + USUAL);
+    bytes.extend_from_slice(name.as_bytes());
     encode::write_named(&mut bytes, value).map_err(|error| {
         let why = match error {
             encode::Error::DepthLimitExceeded => TOO_DEEP,
@@ -29,8 +38,9 @@ pub(crate) fn encode_value<T: Serialize + ?Sized>(name: &str, value: &T) -> Resu
         };
         refused(name, why)
     })?;
-    check_depth(&bytes).map_err(|error| refused(name, fault(&error)))?;
-    Ok(bytes.into())
+    check_depth(&bytes[name.len()..]).map_err(|error| refused(name, fault(&error)))?;
+    let mut value = Bytes::from(bytes);
+    Ok((value.split_to(name.len()), value))
 }
 
 /// The value with this stored form.

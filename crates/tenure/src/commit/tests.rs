@@ -26,11 +26,7 @@ async fn a_session_that_has_used_up_its_tokens_says_so_and_lives_on() {
         .update(&core.ns, id, expected, &change, now)
         .await;
     assert_eq!(updated.expect("answers"), Updated::Done);
-    let last = session
-        .inner
-        .secret
-        .token(core, Rotation::MAX)
-        .expect("a token");
+    let last = session.inner.token(Rotation::MAX).expect("a token");
 
     let session = sessions
         .resume(&last)
