@@ -106,7 +106,7 @@ impl fmt::Debug for KeySet {
 
 #[cfg(test)]
 mod tests {
-    use aes::Aes256;
+    use aes::Aes256Enc;
     use zeroize::ZeroizeOnDrop;
 
     use super::*;
@@ -171,6 +171,6 @@ mod tests {
     #[test]
     fn key_schedules_are_wiped() {
         fn is_wiped<T: ZeroizeOnDrop>() {}
-        is_wiped::<Aes256>();
+        is_wiped::<Aes256Enc>();
     }
 }

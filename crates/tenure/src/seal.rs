@@ -4,7 +4,7 @@
 //! The nonce is random. Should one ever repeat under a key, this cipher (RFC 8452) gives
 //! away no more than whether two texts were the same.
 
-use aes::Aes256;
+use aes::Aes256Enc;
 use aes_gcm_siv::aead::KeyInit;
 use aes_gcm_siv::{AeadInOut, AesGcmSiv};
 use tenure_store::Namespace;
@@ -50,7 +50,7 @@ pub(crate) const OVERHEAD: usize = FRONT + TAG;
 
 /// One key, for one purpose in one namespace. Its key schedule is wiped when dropped.
 pub(crate) struct SealingKey {
-    cipher: AesGcmSiv<Aes256>,
+    cipher: AesGcmSiv<Aes256Enc>,
     header: [u8; HEADER],
     /// Label, header, kind of namespace, length-prefixed application: what is bound to
     /// every text, so that those of another namespace are noise.
