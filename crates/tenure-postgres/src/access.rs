@@ -3,7 +3,7 @@
 use tenure_store::{Namespace, Record, Result, SessionId, Timestamp};
 
 use crate::db::Db;
-use crate::fields::{each_id, each_time};
+use crate::fields::{each_id, each_time, in_order};
 use crate::job::{Needs, Operation};
 use crate::row::{by_key, columns, get, ids, live, on_namespace, record, with_namespace};
 
@@ -19,9 +19,9 @@ pub(crate) const LOAD: &str = concat!(
     with_namespace!(),
     " SELECT i.place, ",
     columns!(),
-    " FROM n CROSS JOIN unnest($3::uuid[], $4::bigint[]) WITH ORDINALITY AS i (id, now, place) \
+    " FROM unnest($3::uuid[], $4::bigint[]) WITH ORDINALITY AS i (id, now, place) \
      JOIN tenure_session s ON ",
-    by_key!("n.ns", "i.id"),
+    by_key!("i.id"),
     " WHERE ",
     live!("i.now")
 );
@@ -68,17 +68,12 @@ pub(crate) struct Touch {
 /// the new version of the row finds room beside the old one and no index learns of it.
 pub(crate) const TOUCH: &str = concat!(
     with_namespace!(),
-    ", locked AS MATERIALIZED (SELECT s.ns, s.id, i.now FROM n \
-     CROSS JOIN unnest($3::uuid[], $4::bigint[]) AS i (id, now) \
-     JOIN tenure_session s ON ",
-    by_key!("n.ns", "i.id"),
-    " WHERE ",
-    live!("i.now"),
-    " ORDER BY s.id FOR UPDATE OF s) \
-     UPDATE tenure_session s SET last_access = greatest(s.last_access, l.now), \
+    " UPDATE tenure_session s SET last_access = greatest(s.last_access, i.now), \
      accesses = s.accesses + 1, leaves_at = NULL \
-     FROM locked l WHERE ",
-    by_key!("l.ns", "l.id"),
+     FROM unnest($3::uuid[], $4::bigint[]) AS i (id, now) WHERE ",
+    by_key!("i.id"),
+    " AND ",
+    live!("i.now"),
     " RETURNING s.id"
 );
 
@@ -99,9 +94,10 @@ impl Operation for Touch {
         let Some(first) = touches.first() else {
             return Ok(Vec::new());
         };
+        let ordered = in_order(touches, |touch| touch.id);
         let touch = on_namespace(TOUCH, &first.ns)
-            .bind(each_id(touches, |touch| touch.id))
-            .bind(each_time(touches, |touch| touch.now));
+            .bind(each_id(&ordered, |touch| touch.id))
+            .bind(each_time(&ordered, |touch| touch.now));
         let touched = ids(&db.rows(touch).await?)?;
         let answers = touches.iter().map(|touch| touched.contains(&touch.id));
         Ok(answers.collect())

@@ -165,7 +165,7 @@ async fn refusal(ns: &Namespace, id: SessionId, db: &mut Db) -> Result<Imported>
     const TAKEN: &str = concat!(
         with_namespace!(),
         " SELECT 1 FROM n JOIN tenure_session s ON ",
-        by_key!("n.ns", "$3")
+        by_key!("$3")
     );
     let taken = db.rows(on_session(TAKEN, ns, id)).await?;
     Ok(if taken.is_empty() {

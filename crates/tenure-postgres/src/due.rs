@@ -41,7 +41,7 @@ macro_rules! due {
              locked AS MATERIALIZED (SELECT s.ns, s.id, s.queue, n.epoch, s.due_at, s.expires_at, \
              s.last_access, s.idle_timeout, s.created, s.lifetime, s.leaves_at \
              FROM n CROSS JOIN candidate c JOIN tenure_session s ON ",
-            crate::row::by_key!("c.ns", "c.id"),
+            crate::row::by_key!("c.id"),
             " WHERE c.bytes_before < $5 AND (s.queue + 0 BETWEEN 0 AND n.epoch - 1 \
              OR s.queue + 0 = -1 AND s.due_at <= ",
             $waiting,

@@ -7,7 +7,7 @@ use tenure_store::{
 };
 
 use crate::db::Db;
-use crate::fields::{each, each_id, each_time};
+use crate::fields::{each, each_id, each_time, in_order};
 use crate::job::{Needs, Operation};
 use crate::row::{by_key, columns, live, on_namespace, place, record, with_namespace_kept};
 
@@ -20,43 +20,25 @@ pub(crate) struct Finish {
     pub(crate) now: Timestamp,
 }
 
-/// The live ones of the sessions `$3` at the instants `$4`, with what `$fields` adds.
-macro_rules! locked {
-    ($arrays:literal, $fields:literal) => {
-        concat!(
-            with_namespace_kept!(),
-            ", locked AS MATERIALIZED (SELECT s.ns, s.id",
-            $fields,
-            " FROM n CROSS JOIN unnest($3::uuid[], $4::bigint[]",
-            $arrays,
-            ") AS i (id, now",
-            $fields,
-            ") JOIN tenure_session s ON ",
-            by_key!("n.ns", "i.id"),
-            " WHERE ",
-            live!("i.now"),
-            " ORDER BY s.id FOR UPDATE OF s) "
-        )
-    };
-}
-
 /// Ends in one namespace: ids, instants; reasons, queues, due times, claims.
 pub(crate) const END: &str = concat!(
-    locked!(
-        ", $5::smallint[], $6::bigint[], $7::bigint[], $8::int[], $4::bigint[]",
-        ", reason, to_queue, due, held, at"
-    ),
-    "UPDATE tenure_session s SET queue = l.to_queue, due_at = l.due, end_reason = l.reason, \
-     end_at = l.at, claims = l.held, unsettled = l.held FROM locked l \
-     WHERE ",
-    by_key!("l.ns", "l.id"),
+    with_namespace_kept!(),
+    " UPDATE tenure_session s SET queue = i.to_queue, due_at = i.due, end_reason = i.reason, \
+     end_at = i.now, claims = i.held, unsettled = i.held FROM unnest($3::uuid[], $4::bigint[], \
+     $5::smallint[], $6::bigint[], $7::bigint[], $8::int[]) \
+     AS i (id, now, reason, to_queue, due, held) WHERE ",
+    by_key!("i.id"),
+    " AND ",
+    live!("i.now"),
     " RETURNING ",
     columns!()
 );
 pub(crate) const DISCARD: &str = concat!(
-    locked!("", ""),
-    "DELETE FROM tenure_session s USING locked l WHERE ",
-    by_key!("l.ns", "l.id"),
+    with_namespace_kept!(),
+    " DELETE FROM tenure_session s USING unnest($3::uuid[], $4::bigint[]) AS i (id, now) WHERE ",
+    by_key!("i.id"),
+    " AND ",
+    live!("i.now"),
     " RETURNING ",
     columns!()
 );
@@ -78,20 +60,21 @@ impl Operation for Finish {
         let Some(first) = ends.first() else {
             return Ok(Vec::new());
         };
+        let ordered = in_order(ends, |end| end.id);
         let on = |sql| {
             on_namespace(sql, &first.ns)
-                .bind(each_id(ends, |end| end.id))
-                .bind(each_time(ends, |end| end.now))
+                .bind(each_id(&ordered, |end| end.id))
+                .bind(each_time(&ordered, |end| end.now))
         };
         let place = |end: &Self| place(end.tombstone().phase);
         let rows = if first.discards() {
             db.rows(on(DISCARD)).await?
         } else {
             let end = on(END)
-                .bind(each(ends, |end| i16::from(end.reason.code())))
-                .bind(each(ends, |end| place(end).0))
-                .bind(each(ends, |end| place(end).1))
-                .bind(each(ends, |end| end.tombstone().claims.cast_signed()));
+                .bind(each(&ordered, |end| i16::from(end.reason.code())))
+                .bind(each(&ordered, |end| place(end).0))
+                .bind(each(&ordered, |end| place(end).1))
+                .bind(each(&ordered, |end| end.tombstone().claims.cast_signed()));
             db.rows(end).await?
         };
         let mut ended = HashMap::with_capacity(rows.len());

@@ -32,7 +32,7 @@ macro_rules! admit {
              FROM n CROSS JOIN (SELECT $3::uuid AS id UNION SELECT t.id FROM n \
              JOIN tenure_session t ON t.ns = n.ns WHERE t.principal = $4) AS i \
              JOIN tenure_session s ON ",
-            by_key!("n.ns", "i.id"),
+            by_key!("i.id"),
             " WHERE (i.id = $3 OR s.principal || '' = $4) AND ",
             live!("$6"),
             " ORDER BY s.id FOR UPDATE OF s), \
@@ -41,7 +41,7 @@ macro_rules! admit {
              ended AS (",
             $ends,
             " e WHERE $8 AND ",
-            by_key!("e.ns", "e.id"),
+            by_key!("e.id"),
             " AND EXISTS (SELECT 1 FROM locked WHERE own AND version = $5)) \
              SELECT (SELECT version = $5 FROM locked WHERE own) AS same, \
              EXISTS (SELECT 1 FROM excess) AS exceeds"

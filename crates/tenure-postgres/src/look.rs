@@ -43,7 +43,7 @@ impl Single for Inspect {
     async fn run(&self, db: &mut Db) -> Result<Option<Entry>> {
         const INSPECT: &str = concat!(
             with_namespace!(),
-            entries!("JOIN tenure_session s ON ", by_key!("n.ns", "$3"))
+            entries!("JOIN tenure_session s ON ", by_key!("$3"))
         );
         let rows = db.rows(on_session(INSPECT, &self.ns, self.id)).await?;
         rows.first().map(|row| entry(row, self.now)).transpose()
@@ -73,7 +73,7 @@ macro_rules! page {
              ORDER BY t.created, t.id LIMIT $6) t)",
             entries!(
                 "CROSS JOIN looked l JOIN tenure_session s ON ",
-                by_key!("l.ns", "l.id"),
+                by_key!("l.id"),
                 " WHERE l.bytes_before < $7 ORDER BY s.created, s.id"
             )
         )

@@ -117,14 +117,14 @@ macro_rules! revoke {
              ORDER BY t.created, t.id LIMIT $8) t), \
              locked AS MATERIALIZED (SELECT s.ns, s.id FROM n CROSS JOIN theirs t \
              JOIN tenure_session s ON ",
-            by_key!("t.ns", "t.id"),
+            by_key!("t.id"),
             " WHERE s.principal || '' = $3 AND s.id IS DISTINCT FROM $5::uuid AND ",
             live!("$4"),
             " ORDER BY s.id FOR UPDATE OF s), \
              ended AS (",
             $ends,
             " l WHERE ",
-            by_key!("l.ns", "l.id"),
+            by_key!("l.id"),
             " RETURNING 1) \
              SELECT created, id, (SELECT count(*) FROM theirs) AS looked_at, \
              (SELECT count(*) FROM ended) AS ended \

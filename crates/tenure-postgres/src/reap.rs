@@ -40,7 +40,7 @@ const CLAIM: &str = concat!(
      WHEN least(j.last_access + j.idle_timeout, 9007199254740992) THEN 2 \
      WHEN least(j.created + j.lifetime, 9007199254740992) THEN 3 ELSE 5 END) END \
      FROM judged j WHERE ",
-    by_key!("j.ns", "j.id"),
+    by_key!("j.id"),
     " RETURNING j.takes, j.true_due, ",
     columns!(),
     ") SELECT t.*, w.* FROM (SELECT (SELECT count(*) FROM candidate) AS candidates, \
@@ -117,11 +117,11 @@ const PURGE: &str = concat!(
     due!("9007199254740992", "AND NOT n.hooks_expected "),
     ", removed AS (DELETE FROM tenure_session s USING judged j \
      WHERE j.takes AND ",
-    by_key!("j.ns", "j.id"),
+    by_key!("j.id"),
     " RETURNING 1), \
      moved AS (UPDATE tenure_session s SET due_at = j.true_due FROM judged j \
      WHERE NOT j.takes AND ",
-    by_key!("j.ns", "j.id"),
+    by_key!("j.id"),
     " RETURNING s.due_at) \
      SELECT (SELECT hooks_expected FROM n) AS hooks_expected, \
      (SELECT count(*) FROM candidate) AS candidates, (SELECT count(*) FROM older) AS resets, \

@@ -46,15 +46,19 @@ macro_rules! with_namespace_kept {
          WHERE kind = $1 AND application = $2 FOR SHARE)"
     };
 }
-/// The condition that `s` is the session of namespace `$ns` with the id `$id`. In these words
+/// The condition that `s` is the session of `n` with the id `$id`. In these words
 /// there is one way for the planner to go, through the primary key, however little it knows of
 /// the table: a statement that was planned while the table was empty stays as it is when there
 /// are millions. Plain equality lets it read the whole namespace by another index, or start
 /// from the sessions and look for the ids among what was asked for. For the same reason other
 /// conditions on such a session say `s.queue + 0`: they judge the row, and do not lead to it.
 macro_rules! by_key {
-    ($ns:literal, $id:literal) => {
-        concat!("s.ns + 0 = ", $ns, " AND s.id = ANY (ARRAY[", $id, "])")
+    ($id:literal) => {
+        concat!(
+            "s.id = ANY (ARRAY[",
+            $id,
+            "]) AND s.ns + 0 = (SELECT ns FROM n)"
+        )
     };
 }
 /// The condition that the session `s` is live at an instant: born in the present epoch of `n`,
@@ -62,7 +66,7 @@ macro_rules! by_key {
 macro_rules! live {
     ($now:literal) => {
         concat!(
-            "s.queue + 0 = n.epoch AND (s.expires_at <= ",
+            "s.queue + 0 = (SELECT epoch FROM n) AND (s.expires_at <= ",
             $now,
             ") IS NOT TRUE"
         )

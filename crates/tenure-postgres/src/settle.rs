@@ -22,7 +22,7 @@ macro_rules! held {
              $4::int[]",
             $tickets,
             " JOIN tenure_session s ON ",
-            by_key!("n.ns", "i.id"),
+            by_key!("i.id"),
             " WHERE s.queue + 0 = -3 AND s.claims = i.claim ORDER BY s.id FOR UPDATE OF s)"
         )
     };
@@ -45,7 +45,7 @@ impl Single for Renew {
             held!(") AS i (id, claim)"),
             " UPDATE tenure_session s SET due_at = $5 FROM locked l \
              WHERE ",
-            by_key!("l.ns", "l.id")
+            by_key!("l.id")
         );
         let renew = on_namespace(RENEW, &self.ns)
             .bind(each_id(&self.tickets, |ticket| ticket.id))
@@ -71,13 +71,13 @@ const SETTLE: &str = concat!(
     ),
     ", removed AS (DELETE FROM tenure_session s USING locked l \
      WHERE l.to_queue IS NULL AND ",
-    by_key!("l.ns", "l.id"),
+    by_key!("l.id"),
     " RETURNING 1), \
      kept AS (UPDATE tenure_session s SET queue = l.to_queue, due_at = l.due, \
      failures = least(s.failures, 2147483646) + l.failed, \
      unsettled = greatest(s.unsettled - 1, 0), last_failure = coalesce(l.why, s.last_failure) \
      FROM locked l WHERE l.to_queue IS NOT NULL AND ",
-    by_key!("l.ns", "l.id"),
+    by_key!("l.id"),
     " RETURNING 1) \
      SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM kept) AS settled"
 );
@@ -143,7 +143,7 @@ impl Single for Decide {
                     with_namespace!(),
                     $from,
                     " n WHERE ",
-                    by_key!("n.ns", "$3"),
+                    by_key!("$3"),
                     " AND (s.queue + 0 IN (-1, -2) OR s.queue + 0 = -3 AND s.due_at <= $4)"
                 )
             };
