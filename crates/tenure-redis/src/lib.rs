@@ -20,7 +20,7 @@
 //!
 //! A namespace is spread over 16 shards; all keys of one have the same hash tag, so they lie
 //! on one server. Every operation on a session is one script on its shard, sent by its hash,
-//! and a load is one `MGET`: one atomic step, one round trip. An operation on many asks all
+//! and a load is one `MGET`, for all loads that wait: one atomic step, one round trip. An operation on many asks all
 //! shards at once and puts together what they say; such run in tasks of their own, so that a
 //! caller that goes away interrupts nothing.
 //!
@@ -120,6 +120,7 @@ mod due;
 mod end;
 mod error;
 mod fetch;
+mod gather;
 mod keys;
 mod layout;
 mod link;

@@ -187,7 +187,7 @@ impl Servers {
         }
     }
 
-    fn late(&self) -> Error {
+    pub(crate) fn late(&self) -> Error {
         let millis = self.deadline.as_millis();
         Error::unavailable(format!("no answer within {millis} ms"))
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tenure_store::{Error, Namespace, Result, SessionId};
 
+use crate::gather::Gather;
 use crate::keys::Shard;
 use crate::log_in::Turns;
 use crate::options::RedisOptions;
@@ -25,6 +26,7 @@ pub(crate) struct Core {
     pub(crate) prefix: String,
     pub(crate) payload_limit: usize,
     pub(crate) turns: Turns,
+    pub(crate) loads: Gather,
 }
 
 impl RedisStore {
@@ -52,6 +54,7 @@ impl RedisStore {
             prefix: options.prefix,
             payload_limit: options.payload_limit,
             turns: Turns::default(),
+            loads: Gather::default(),
         };
         describe::require(&core.servers).await?;
         layout::require(&core).await?;
