@@ -13,7 +13,6 @@ use std::fmt;
 
 use bincode::config::{Config, standard};
 use bincode::de::{BorrowDecode, BorrowDecoder, Decode};
-use bincode::enc::write::SizeWriter;
 use bincode::enc::{Encode, Encoder};
 use bincode::error::{DecodeError, EncodeError};
 use bytes::{Buf, Bytes};
@@ -21,7 +20,7 @@ use bytes::{Buf, Bytes};
 pub(crate) use by_name::ByName;
 pub use limits::Limits;
 pub use name::{AnyAttribute, Attribute, AttributeName};
-pub(crate) use value::{decode_value, encode_entry, encode_value};
+pub(crate) use value::{decode_value, encode_value};
 
 use crate::seal::OVERHEAD;
 use crate::{Error, Result};
@@ -69,7 +68,7 @@ impl Attributes {
 
     /// The frame, with room to be sealed in place.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut frame = Vec::with_capacity(1 + encoded_len(self) + OVERHEAD);
+        let mut frame = Vec::with_capacity(self.frame_len() + OVERHEAD);
         frame.push(FORMAT);
         bincode::encode_into_std_write(self, &mut frame, config())
             .expect("a vector takes any number of bytes");
@@ -81,13 +80,8 @@ impl Attributes {
     }
 
     /// Any value is taken: whoever has limits has [checked](Limits::check_set) them.
-    pub(crate) fn set(&mut self, name: &str, value: Bytes) {
+    pub(crate) fn set(&mut self, name: impl AsRef<[u8]>, value: Bytes) {
         self.values.set(name, value);
-    }
-
-    /// As [`set`](Self::set), under a name that somebody else has.
-    pub(crate) fn set_shared(&mut self, name: &Bytes, value: Bytes) {
-        self.values.set_shared(name, value);
     }
 
     pub(crate) fn remove(&mut self, name: impl AsRef<[u8]>) -> Option<Bytes> {
@@ -100,8 +94,7 @@ impl Attributes {
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        let names = self.values.iter().map(|(name, _)| name);
-        names.map(|name| str::from_utf8(name).expect("it was made of text"))
+        self.values.iter().map(|(name, _)| name.as_str())
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -130,7 +123,14 @@ impl Attributes {
     /// updates it may come to remember, sealed.
     fn stored_len(&self) -> usize {
         let room = (RECENT - self.recent.len()) * UPDATE_LEN;
-        1 + encoded_len(self) + room + OVERHEAD
+        self.frame_len() + room + OVERHEAD
+    }
+
+    fn frame_len(&self) -> usize {
+        let entries = self.values.iter();
+        let values: usize = entries.map(|(name, value)| entry_len(name, value)).sum();
+        let updates = length_len(self.recent.len()) + self.recent.len() * UPDATE_LEN;
+        1 + length_len(self.values.len()) + values + updates
     }
 }
 
@@ -155,22 +155,27 @@ fn config() -> impl Config {
     standard().with_limit::<{ 16 * Limits::MAX_PAYLOAD }>()
 }
 
-fn encoded_len(value: impl Encode) -> usize {
-    let mut size = SizeWriter::default();
-    bincode::encode_into_writer(value, &mut size, config()).expect("counting cannot fail");
-    size.bytes_written
+/// How many bytes one value takes in a frame.
+fn entry_len(name: impl AsRef<[u8]>, value: &Bytes) -> usize {
+    let (name, value) = (name.as_ref().len(), value.len());
+    length_len(name) + name + length_len(value) + value
 }
 
-/// How many bytes one value takes in a frame.
-fn entry_len(name: &str, value: &Bytes) -> usize {
-    encoded_len((name, &value[..]))
+/// How many bytes a length takes in a frame.
+fn length_len(length: usize) -> usize {
+    match length {
+        0..=250 => 1,
+        251..=0xffff => 3,
+        0x1_0000..=0xffff_ffff => 5,
+        _ => 9,
+    }
 }
 
 impl Encode for Attributes {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         self.values.len().encode(encoder)?;
         for (name, value) in self.values.iter() {
-            (&name[..], &value[..]).encode(encoder)?;
+            (name.as_ref(), &value[..]).encode(encoder)?;
         }
         self.recent.len().encode(encoder)?;
         for update in &self.recent {
@@ -192,7 +197,6 @@ impl<'de> BorrowDecode<'de, Bytes> for Attributes {
         let mut attributes = Self::default();
         for _ in 0..usize::decode(decoder)? {
             let (name, value) = <(&str, &[u8])>::borrow_decode(decoder)?;
-            let name = decoder.context().slice_ref(name.as_bytes());
             let value = decoder.context().slice_ref(value);
             if !attributes.values.push(name, value) {
                 return Err(DecodeError::Other("names are in order, and each is once"));

@@ -45,8 +45,8 @@ impl Delta {
         matches!(self.leaves_at, Field::Set(_))
     }
 
-    pub(crate) fn set(&mut self, name: &Bytes, value: Bytes) {
-        self.values.set_shared(name, Some(value));
+    pub(crate) fn set(&mut self, name: &str, value: Bytes) {
+        self.values.set(name, Some(value));
     }
 
     pub(crate) fn remove(&mut self, name: &str) {
@@ -64,7 +64,7 @@ impl Delta {
             self.clear();
         }
         for (name, value) in later.values.iter() {
-            self.values.set_shared(name, value.clone());
+            self.values.set(name, value.clone());
         }
         replace(&mut self.principal, later.principal);
         replace(&mut self.idle_timeout, later.idle_timeout);
@@ -89,7 +89,7 @@ impl Delta {
         }
         for (name, value) in self.values.iter() {
             match value {
-                Some(value) => attributes.set_shared(name, value.clone()),
+                Some(value) => attributes.set(name, value.clone()),
                 None => {
                     attributes.remove(name);
                 }

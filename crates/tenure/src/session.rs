@@ -10,9 +10,7 @@ use tenure_store::{
     Access, Field, Payload, Principal, Record, Rotation, SessionId, Timeout, Timestamp, Version,
 };
 
-use crate::attributes::{
-    AnyAttribute, AttributeName, Attributes, decode_value, encode_entry, encode_value,
-};
+use crate::attributes::{AnyAttribute, AttributeName, Attributes, decode_value, encode_value};
 use crate::commit;
 use crate::core::Core;
 use crate::delta::Rotate;
@@ -174,15 +172,15 @@ impl Session {
     /// many; the old value stays.
     pub fn set<T: Serialize + ?Sized>(&self, name: impl AttributeName<T>, value: &T) -> Result<()> {
         let name = name.name();
-        let (key, value) = encode_entry(name, value)?;
+        let value = encode_value(name, value)?;
         let state = &mut *self.state();
         if state.attributes.get(name) == Some(&value) {
             return Ok(());
         }
         let limits = &self.inner.core.policy.limits;
         limits.check_set(&state.attributes, name, &value)?;
-        state.attributes.set_shared(&key, value.clone());
-        state.delta.set(&key, value);
+        state.attributes.set(name, value.clone());
+        state.delta.set(name, value);
         Ok(())
     }
 

@@ -187,7 +187,7 @@ fn what_the_limits_allow_is_stored_and_read_with_all_its_updates() {
 fn very_many_tiny_attributes_are_read_again() {
     let mut attributes = Attributes::default();
     for number in 0..100_000 {
-        attributes.set(&format!("{number:05x}"), Bytes::new());
+        attributes.set(format!("{number:05x}"), Bytes::new());
     }
     let read = Attributes::decode(attributes.encode().into()).expect("decodes");
     assert_eq!(read.len(), 100_000);

@@ -21,16 +21,7 @@ const USUAL: usize = 256;
 /// # Errors
 /// `Attribute` for a value that cannot be encoded, or that could not be read again.
 pub(crate) fn encode_value<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<Bytes> {
-    encode_entry(name, value).map(|(_, value)| value)
-}
-
-/// A name and a value's stored form, side by side in one allocation.
-///
-/// # Errors
-/// As [`encode_value`].
-pub(crate) fn encode_entry<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<(Bytes, Bytes)> {
-    let mut bytes = Vec::with_capacity(name.len() + USUAL);
-    bytes.extend_from_slice(name.as_bytes());
+    let mut bytes = Vec::with_capacity(USUAL);
     encode::write_named(&mut bytes, value).map_err(|error| {
         let why = match error {
             encode::Error::DepthLimitExceeded => TOO_DEEP,
@@ -38,9 +29,8 @@ pub(crate) fn encode_entry<T: Serialize + ?Sized>(name: &str, value: &T) -> Resu
         };
         refused(name, why)
     })?;
-    check_depth(&bytes[name.len()..]).map_err(|error| refused(name, fault(&error)))?;
-    let mut value = Bytes::from(bytes);
-    Ok((value.split_to(name.len()), value))
+    check_depth(&bytes).map_err(|error| refused(name, fault(&error)))?;
+    Ok(bytes.into())
 }
 
 /// The value with this stored form.
