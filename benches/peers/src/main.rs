@@ -42,8 +42,8 @@ const QUICK: Extent = Extent {
 };
 const FULL: Extent = Extent {
     sessions: 100_000,
-    rounds: 5,
-    span: Duration::from_millis(400),
+    rounds: 3,
+    span: Duration::from_millis(250),
     most: 1_000_000,
     storm: Duration::from_mins(10),
 };

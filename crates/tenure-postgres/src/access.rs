@@ -5,7 +5,7 @@ use tenure_store::{Namespace, Record, Result, SessionId, Timestamp};
 use crate::db::Db;
 use crate::fields::{each_id, each_time, in_order};
 use crate::job::{Needs, Operation};
-use crate::row::{by_key, columns, get, ids, live, on_namespace, record, with_namespace};
+use crate::row::{by_key, get, ids, live, on_namespace, record, record_columns, with_namespace};
 
 /// Reads a live session.
 pub(crate) struct Load {
@@ -18,7 +18,7 @@ pub(crate) struct Load {
 pub(crate) const LOAD: &str = concat!(
     with_namespace!(),
     " SELECT i.place, ",
-    columns!(),
+    record_columns!(),
     " FROM unnest($3::uuid[], $4::bigint[]) WITH ORDINALITY AS i (id, now, place) \
      JOIN tenure_session s ON ",
     by_key!("i.id"),

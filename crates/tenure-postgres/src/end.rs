@@ -9,7 +9,7 @@ use tenure_store::{
 use crate::db::Db;
 use crate::fields::{each, each_id, each_time, in_order};
 use crate::job::{Needs, Operation};
-use crate::row::{by_key, columns, live, on_namespace, place, record, with_namespace_kept};
+use crate::row::{by_key, live, on_namespace, place, record, record_columns, with_namespace_kept};
 
 /// Ends a live session.
 pub(crate) struct Finish {
@@ -31,7 +31,7 @@ pub(crate) const END: &str = concat!(
     " AND ",
     live!("i.now"),
     " RETURNING ",
-    columns!()
+    record_columns!()
 );
 pub(crate) const DISCARD: &str = concat!(
     with_namespace_kept!(),
@@ -40,7 +40,7 @@ pub(crate) const DISCARD: &str = concat!(
     " AND ",
     live!("i.now"),
     " RETURNING ",
-    columns!()
+    record_columns!()
 );
 
 impl Operation for Finish {

@@ -74,7 +74,8 @@ impl Link {
         let settings = format!(
             "SET default_transaction_isolation = 'read committed'; SET statement_timeout = \
              {deadline}; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
-             SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off"
+             SET enable_bitmapscan = off; SET enable_hashjoin = off; \
+             SET enable_mergejoin = off; SET jit = off"
         );
         let driver = db.driver();
         driver

@@ -21,12 +21,21 @@ pub(crate) const DEAD: i64 = -2;
 /// `queue` of a tombstone that somebody holds, or held until its lease ran out.
 pub(crate) const HELD: i64 = -3;
 
+/// The columns that [`record`] reads, of the session `s`.
+macro_rules! record_columns {
+    () => {
+        "s.id, s.created, s.last_access, s.accesses, s.idle_timeout, s.lifetime, s.leaves_at, \
+         s.principal, s.rotation, s.previous_until, s.version, s.payload"
+    };
+}
 /// The columns that [`record`] and [`tombstone`] read, of the session `s`.
 macro_rules! columns {
     () => {
-        "s.id, s.queue, s.due_at, s.created, s.last_access, s.accesses, s.idle_timeout, \
-         s.lifetime, s.leaves_at, s.principal, s.rotation, s.previous_until, s.version, \
-         s.end_reason, s.end_at, s.claims, s.failures, s.unsettled, s.last_failure, s.payload"
+        concat!(
+            $crate::row::record_columns!(),
+            ", s.queue, s.due_at, s.end_reason, s.end_at, s.claims, s.failures, s.unsettled, \
+             s.last_failure"
+        )
     };
 }
 /// What every statement on a namespace begins with: the row `n` of the namespace whose kind
@@ -72,7 +81,7 @@ macro_rules! live {
         )
     };
 }
-pub(crate) use {by_key, columns, live, with_namespace, with_namespace_kept};
+pub(crate) use {by_key, columns, live, record_columns, with_namespace, with_namespace_kept};
 
 /// A statement on a namespace.
 pub(crate) fn on_namespace<'q>(sql: &'static str, ns: &'q Namespace) -> Statement<'q> {

@@ -4,9 +4,9 @@ use sqlx::SqliteConnection;
 use tenure_store::{Namespace, Record, Result, SessionId, Timestamp};
 
 use crate::error::from_driver;
-use crate::fields::{Fields, each, json};
+use crate::fields::{Fields, each, json, text};
 use crate::job::Operation;
-use crate::row::{columns, get, ids, record, whole_payload};
+use crate::row::{get, ids, on_namespace, record, record_columns, whole_payload};
 
 /// Reads a live session.
 pub(crate) struct Load {
@@ -19,39 +19,40 @@ impl Operation for Load {
     type Answer = Option<Record>;
     const ATOMIC: bool = true;
 
-    fn joins(&self, _: &Self) -> bool {
-        true
+    fn joins(&self, other: &Self) -> bool {
+        self.ns == other.ns
     }
 
     fn bytes(&self) -> usize {
         0
     }
 
+    /// Ids alone go in, and each caller's instant is held against what comes out: a list of
+    /// texts is cheaper to take apart than a list of lists.
     async fn run_all(loads: &[&Self], db: &mut SqliteConnection) -> Result<Vec<Option<Record>>> {
-        let rows = sqlx::query(concat!(
-            "SELECT given.key AS place, ",
-            columns!(),
-            ", payload.bytes FROM ",
-            each!(),
-            " CROSS JOIN session ON session.ns = namespace.ns \
-             AND session.id = unhex(given.value ->> 2) \
-             LEFT JOIN payload ON payload.number = session.number \
-             WHERE session.queue = namespace.epoch \
-             AND (session.expires_at <= given.value ->> 3) IS NOT TRUE"
-        ))
-        .bind(json(
-            loads
-                .iter()
-                .map(|load| Fields::of(&load.ns, load.id).instant(load.now)),
-        ))
-        .fetch_all(db)
-        .await
-        .map_err(from_driver)?;
         let mut found = vec![None; loads.len()];
-        for row in rows {
-            let place = usize::try_from(get::<i64>(&row, "place")?).ok();
-            if let Some(answer) = place.and_then(|place| found.get_mut(place)) {
-                *answer = Some(record(&row, whole_payload(&row)?)?);
+        let Some(first) = loads.first() else {
+            return Ok(found);
+        };
+        let load = on_namespace(
+            concat!(
+                "SELECT given.key AS place, ",
+                record_columns!(),
+                ", payload.bytes FROM json_each(?3) AS given CROSS JOIN session \
+                 ON session.ns = (SELECT ns FROM namespace WHERE kind = ?1 AND application = ?2) \
+                 AND session.id = unhex(given.value) \
+                 LEFT JOIN payload ON payload.number = session.number WHERE session.queue = \
+                 (SELECT epoch FROM namespace WHERE kind = ?1 AND application = ?2)"
+            ),
+            &first.ns,
+        );
+        let ids = loads.iter().map(|load| text(load.id));
+        let rows = load.bind(json(ids)).fetch_all(db).await;
+        for row in rows.map_err(from_driver)? {
+            let place = usize::try_from(get::<i64>(&row, "place")?).unwrap_or(usize::MAX);
+            if let Some((load, answer)) = loads.get(place).zip(found.get_mut(place)) {
+                let found = record(&row, whole_payload(&row)?)?;
+                *answer = Some(found).filter(|found| found.is_live(load.now));
             }
         }
         Ok(found)

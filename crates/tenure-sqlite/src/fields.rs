@@ -88,6 +88,11 @@ pub(crate) fn json(parts: impl IntoIterator<Item = impl Display>) -> String {
     json
 }
 
+/// An id as a member of such an array by itself.
+pub(crate) fn text(id: SessionId) -> String {
+    format!(r#""{}""#, hex(id.as_bytes()))
+}
+
 /// What SQL's `unhex` reads.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value & 15)]);

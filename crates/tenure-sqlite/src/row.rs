@@ -22,14 +22,23 @@ pub(crate) const HELD: i64 = -3;
 /// "Never" where it has to sort behind every instant: one after the last there is.
 pub(crate) const NEVER: i64 = (1 << 53) + 1;
 
+/// The columns that [`record`] reads, for a statement on `session`.
+macro_rules! record_columns {
+    () => {
+        "session.id, session.created, session.last_access, session.accesses, \
+         session.idle_timeout, session.lifetime, session.leaves_at, session.principal, \
+         session.rotation, session.previous_until, session.version"
+    };
+}
 /// The columns that [`record`] and [`tombstone`] read, for a statement on `session`.
 macro_rules! columns {
     () => {
-        "session.number, session.id, session.queue, session.due_at, session.created, \
-         session.last_access, session.accesses, session.idle_timeout, session.lifetime, \
-         session.leaves_at, session.principal, session.rotation, session.previous_until, \
-         session.version, session.end_reason, session.end_at, session.claims, \
-         session.failures, session.unsettled, session.last_failure"
+        concat!(
+            $crate::row::record_columns!(),
+            ", session.number, session.queue, session.due_at, session.end_reason, \
+             session.end_at, session.claims, session.failures, session.unsettled, \
+             session.last_failure"
+        )
     };
 }
 /// The condition that picks one session: the namespace's kind is `?1`, its application
@@ -48,7 +57,7 @@ macro_rules! live {
          AND (session.expires_at <= ?4) IS NOT TRUE"
     };
 }
-pub(crate) use {columns, live, this};
+pub(crate) use {columns, live, record_columns, this};
 
 /// A statement with its values.
 pub(crate) type Statement = Query<'static, Sqlite, SqliteArguments>;
