@@ -49,12 +49,11 @@ macro_rules! due {
             $and,
             "ORDER BY s.id FOR UPDATE OF s SKIP LOCKED), \
              judged AS MATERIALIZED (SELECT j.*, j.queue < 0 OR (j.queue < j.epoch \
-             OR (j.expires_at <= $3) IS TRUE) AND (j.true_due <= h.horizon) IS NOT FALSE AS takes \
+             OR (j.expires_at <= $3) IS TRUE) AND (j.true_due <= (SELECT \
+             CASE WHEN count(*) = $4 THEN max(due) END FROM candidate)) IS NOT FALSE AS takes \
              FROM (SELECT l.*, CASE WHEN l.queue < 0 THEN l.due_at \
              ELSE least(l.expires_at, o.at) END AS true_due \
-             FROM locked l LEFT JOIN older o ON l.queue > o.above AND l.queue <= o.upto) j \
-             CROSS JOIN (SELECT CASE WHEN count(*) = $4 THEN max(due) END AS horizon \
-             FROM candidate) h)"
+             FROM locked l LEFT JOIN older o ON l.queue > o.above AND l.queue <= o.upto) j)"
         )
     };
 }
