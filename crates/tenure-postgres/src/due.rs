@@ -22,23 +22,23 @@ macro_rules! due {
             ", older AS MATERIALIZED (SELECT r.ns, \
              coalesce(lag(r.epoch) OVER (ORDER BY r.epoch), -1) AS above, r.epoch AS upto, r.at \
              FROM n JOIN tenure_reset r ON r.ns = n.ns ORDER BY r.epoch LIMIT 8), \
-             candidate AS MATERIALIZED (SELECT ns, id, due, \
+             candidate AS MATERIALIZED (SELECT id, due, \
              sum(size) OVER (ORDER BY due, id) - size AS bytes_before FROM ( \
-             SELECT q.ns, q.id, q.due, q.size FROM n \
+             SELECT q.id, q.due, q.size FROM n \
              CROSS JOIN LATERAL (VALUES (n.epoch, $3), (-1, ",
             $waiting,
             "), (-3, $3)) AS a (queue, upto) \
-             CROSS JOIN LATERAL (SELECT t.ns, t.id, t.due_at AS due, \
+             CROSS JOIN LATERAL (SELECT t.id, t.due_at AS due, \
              octet_length(t.payload) AS size FROM tenure_session t WHERE t.ns = n.ns \
              AND t.queue = a.queue AND t.due_at <= a.upto ORDER BY t.due_at, t.id LIMIT $4) q \
              UNION ALL \
-             SELECT q.ns, q.id, least(q.due, o.at), q.size FROM older o \
-             CROSS JOIN LATERAL (SELECT t.ns, t.id, t.due_at AS due, \
+             SELECT q.id, least(q.due, o.at), q.size FROM older o \
+             CROSS JOIN LATERAL (SELECT t.id, t.due_at AS due, \
              octet_length(t.payload) AS size FROM tenure_session t WHERE t.ns = o.ns \
              AND t.queue > o.above AND t.queue <= o.upto \
              ORDER BY t.queue, t.due_at, t.id LIMIT $4) q \
              ) c ORDER BY due, id LIMIT $4), \
-             locked AS MATERIALIZED (SELECT s.ns, s.id, s.queue, n.epoch, s.due_at, s.expires_at, \
+             locked AS MATERIALIZED (SELECT s.id, s.queue, n.epoch, s.due_at, s.expires_at, \
              s.last_access, s.idle_timeout, s.created, s.lifetime, s.leaves_at \
              FROM n CROSS JOIN candidate c JOIN tenure_session s ON ",
             crate::row::by_key!("c.id"),

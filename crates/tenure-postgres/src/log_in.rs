@@ -28,7 +28,7 @@ macro_rules! admit {
     ($ends:literal) => {
         concat!(
             with_namespace_kept!(),
-            ", locked AS MATERIALIZED (SELECT s.ns, s.id, s.created, s.id = $3 AS own, s.version \
+            ", locked AS MATERIALIZED (SELECT s.id, s.created, s.id = $3 AS own, s.version \
              FROM n CROSS JOIN (SELECT $3::uuid AS id UNION SELECT t.id FROM n \
              JOIN tenure_session t ON t.ns = n.ns WHERE t.principal = $4) AS i \
              JOIN tenure_session s ON ",
@@ -36,7 +36,7 @@ macro_rules! admit {
             " WHERE (i.id = $3 OR s.principal || '' = $4) AND ",
             live!("$6"),
             " ORDER BY s.id FOR UPDATE OF s), \
-             excess AS (SELECT ns, id FROM locked WHERE NOT own \
+             excess AS (SELECT id FROM locked WHERE NOT own \
              ORDER BY created DESC, id DESC OFFSET $7::bigint), \
              ended AS (",
             $ends,

@@ -63,10 +63,10 @@ macro_rules! page {
     ($and:literal) => {
         concat!(
             with_namespace!(),
-            ", looked AS MATERIALIZED (SELECT t.ns, t.id, \
+            ", looked AS MATERIALIZED (SELECT t.id, \
              sum(size) OVER (ORDER BY created, id) - size AS bytes_before \
              FROM n CROSS JOIN LATERAL ( \
-             SELECT t.ns, t.id, t.created, octet_length(t.payload) AS size \
+             SELECT t.id, t.created, octet_length(t.payload) AS size \
              FROM tenure_session t WHERE t.ns = n.ns",
             $and,
             " AND (t.created, t.id) > ($3, $4) AND t.created < $5 \

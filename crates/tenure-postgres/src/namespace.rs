@@ -112,10 +112,10 @@ macro_rules! revoke {
         concat!(
             with_namespace_kept!(),
             ", theirs AS MATERIALIZED (SELECT t.* FROM n CROSS JOIN LATERAL ( \
-             SELECT t.ns, t.id, t.created FROM tenure_session t WHERE t.ns = n.ns \
+             SELECT t.id, t.created FROM tenure_session t WHERE t.ns = n.ns \
              AND t.principal = $3 AND (t.created, t.id) > ($6, $7) \
              ORDER BY t.created, t.id LIMIT $8) t), \
-             locked AS MATERIALIZED (SELECT s.ns, s.id FROM n CROSS JOIN theirs t \
+             locked AS MATERIALIZED (SELECT s.id FROM theirs t \
              JOIN tenure_session s ON ",
             by_key!("t.id"),
             " WHERE s.principal || '' = $3 AND s.id IS DISTINCT FROM $5::uuid AND ",

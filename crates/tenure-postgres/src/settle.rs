@@ -18,7 +18,7 @@ macro_rules! held {
     ($tickets:literal) => {
         concat!(
             with_namespace!(),
-            ", locked AS MATERIALIZED (SELECT s.ns, i.* FROM n CROSS JOIN unnest($3::uuid[], \
+            ", locked AS MATERIALIZED (SELECT i.* FROM n CROSS JOIN unnest($3::uuid[], \
              $4::int[]",
             $tickets,
             " JOIN tenure_session s ON ",
