@@ -3,6 +3,7 @@
 mod base;
 mod damage;
 mod edges;
+mod gathered;
 mod own_server;
 mod prefixes;
 
