@@ -56,6 +56,9 @@ CREATE TABLE session (
     unsettled      INTEGER NOT NULL DEFAULT 0 CHECK (unsettled >= 0),
     last_failure   TEXT,
 
+    -- The payload, if it is small: a page of the file then has all of the session.
+    bytes          BLOB,
+
     -- From when it is not live by its own times; absent if it never runs out. Computed,
     -- never stored: one definition, and nothing for a touch to keep up to date.
     expires_at     INTEGER GENERATED ALWAYS AS (nullif(min(
@@ -76,7 +79,8 @@ CREATE INDEX session_created ON session (ns, created, id);
 -- Most sessions of most applications have no principal, and need no entry here.
 CREATE INDEX session_principal ON session (ns, principal, created, id) WHERE principal IS NOT NULL;
 
--- Apart from its session, because SQLite rewrites a whole row: a touch would copy it.
+-- Large payloads, apart from their sessions, because SQLite rewrites a whole row: a touch
+-- would copy them.
 CREATE TABLE payload (
     number INTEGER PRIMARY KEY REFERENCES session ON DELETE CASCADE,
     bytes  BLOB    NOT NULL

@@ -3,7 +3,6 @@
 mod base;
 mod damage;
 mod edges;
-mod gathered;
 mod own_server;
 mod prefixes;
 

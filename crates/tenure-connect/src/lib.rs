@@ -32,6 +32,7 @@
 //! | setting | backends | meaning |
 //! |---|---|---|
 //! | `synchronous=normal` | SQLite | survive crashes but not power cuts |
+//! | `load_in_place=no` | SQLite | leave loads to other threads: for a database larger than memory |
 //! | `deadline_ms=2000` | servers | how long an operation may take, its wait included |
 //! | `payload_limit=1048576` | servers | the largest payload, in bytes |
 //! | `readers=2`, `writers=2` | PostgreSQL | how many connections read and write |

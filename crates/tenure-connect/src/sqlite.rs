@@ -17,9 +17,12 @@ pub(crate) async fn connect(rest: &str) -> Result<Arc<dyn SessionStore>> {
         options = match setting {
             "synchronous=full" => options.synchronous(Synchronous::Full),
             "synchronous=normal" => options.synchronous(Synchronous::Normal),
+            "load_in_place=yes" => options.load_in_place(true),
+            "load_in_place=no" => options.load_in_place(false),
             _ => {
                 return Err(misconfigured(
-                    "a SQLite URL knows the settings synchronous=full and synchronous=normal",
+                    "a SQLite URL knows the settings synchronous=full, synchronous=normal, \
+                     load_in_place=yes and load_in_place=no",
                 ));
             }
         };

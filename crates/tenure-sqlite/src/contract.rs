@@ -38,7 +38,7 @@ impl SessionStore for SqliteStore {
 
     async fn load(&self, ns: &Namespace, id: SessionId, now: Timestamp) -> Result<Option<Record>> {
         let ns = ns.clone();
-        self.reads.submit(Load { ns, id, now }).await
+        self.reads.quick(Load { ns, id, now }).await
     }
 
     async fn touch(&self, ns: &Namespace, id: SessionId, now: Timestamp) -> Result<bool> {
@@ -203,22 +203,22 @@ impl SessionStore for SqliteStore {
         now: Timestamp,
     ) -> Result<Option<Entry>> {
         let ns = ns.clone();
-        self.reads.submit(Inspect { ns, id, now }).await
+        self.reads.quick(Inspect { ns, id, now }).await
     }
 
     async fn list(&self, ns: &Namespace, filter: &Filter, now: Timestamp) -> Result<Page> {
         check_limit(filter.limit)?;
         let (ns, filter) = (ns.clone(), filter.clone());
-        self.reads.submit(List { ns, filter, now }).await
+        self.reads.aside(List { ns, filter, now }).await
     }
 
     async fn count(&self, ns: &Namespace, now: Timestamp) -> Result<Counts> {
         let ns = ns.clone();
-        self.reads.submit(Count { ns, now }).await
+        self.reads.aside(Count { ns, now }).await
     }
 
     async fn namespaces(&self) -> Result<Vec<Namespace>> {
-        self.reads.submit(Namespaces).await
+        self.reads.aside(Namespaces).await
     }
 
     async fn resolve(
@@ -235,7 +235,7 @@ impl SessionStore for SqliteStore {
 
     async fn epoch(&self, ns: &Namespace, _: SessionId) -> Result<Epoch> {
         let ns = ns.clone();
-        self.reads.submit(Present { ns }).await
+        self.reads.quick(Present { ns }).await
     }
 
     async fn import(

@@ -1,13 +1,12 @@
 //! What is due in a namespace: its queues merged, oldest first, by looking at no more
 //! rows than allowed.
 
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
-use tenure_store::{Ended, Namespace, Payload, Result, Timestamp, Tombstone};
+use rusqlite::params;
+use tenure_store::{Ended, Namespace, Payload, Record, Result, Timestamp, Tombstone};
 
-use crate::error::from_driver;
+use crate::db::Db;
 use crate::row::{
-    HELD, NEVER, WAITING, columns, get, on_namespace, record, runs_out, time, tombstone, when,
+    Columns, HELD, NEVER, Standing, WAITING, record_columns, runs_out, tombstone_columns, when,
 };
 
 /// Of so many resets the sessions are looked at in one step; the later ones' turn comes
@@ -65,63 +64,57 @@ pub(crate) struct Ripe {
 
 impl Queues {
     /// `None` if the namespace was never opened.
-    pub(crate) async fn find(ns: &Namespace, db: &mut SqliteConnection) -> Result<Option<Self>> {
-        let found = on_namespace(
+    pub(crate) fn find(ns: &Namespace, db: &Db) -> Result<Option<Self>> {
+        let found = db.first(
             "SELECT ns, epoch, hooks_expected FROM namespace WHERE kind = ?1 AND application = ?2",
-            ns,
-        )
-        .fetch_optional(&mut *db)
-        .await
-        .map_err(from_driver)?;
-        let Some(row) = found else {
+            params![ns.kind().code(), ns.application()],
+            |row| {
+                Ok(Self {
+                    ns: row.get()?,
+                    epoch: row.get()?,
+                    hooks_expected: row.get()?,
+                    heads: Vec::new(),
+                })
+            },
+        )?;
+        let Some(mut queues) = found else {
             return Ok(None);
         };
-        let mut queues = Self {
-            ns: get(&row, "ns")?,
-            epoch: get(&row, "epoch")?,
-            hooks_expected: get(&row, "hooks_expected")?,
-            heads: Vec::new(),
-        };
-        queues.refresh(db).await?;
+        queues.refresh(db)?;
         Ok(Some(queues))
     }
 
     /// Looks at the queues again.
-    pub(crate) async fn refresh(&mut self, db: &mut SqliteConnection) -> Result<()> {
-        self.heads = sqlx::query(
+    pub(crate) fn refresh(&mut self, db: &Db) -> Result<()> {
+        self.heads = db.all(
             "WITH queues (queue, at) AS (VALUES (?3, NULL), (?4, NULL), (?2, NULL) \
              UNION ALL SELECT * FROM (SELECT epoch, at FROM reset WHERE ns = ?1 \
              ORDER BY epoch LIMIT ?5)) \
              SELECT queue, at, (SELECT min(due_at) FROM session \
-             WHERE session.ns = ?1 AND session.queue = queues.queue) AS first FROM queues",
-        )
-        .bind(self.ns)
-        .bind(self.epoch)
-        .bind(WAITING)
-        .bind(HELD)
-        .bind(MAX_RESETS)
-        .fetch_all(db)
-        .await
-        .map_err(from_driver)?
-        .iter()
-        .map(Head::from_row)
-        .collect::<Result<_>>()?;
+             WHERE session.ns = ?1 AND session.queue = queues.queue) FROM queues",
+            params![self.ns, self.epoch, WAITING, HELD, MAX_RESETS],
+            |row| {
+                Ok(Head {
+                    queue: row.get()?,
+                    reset: row.time()?,
+                    first: row.get()?,
+                })
+            },
+        )?;
         Ok(())
     }
 
     /// Forgets the resets of which no session is left, and looks at the queues again: some
     /// of a later reset may be due, whose turn had not come.
-    pub(crate) async fn forget_resets(&mut self, db: &mut SqliteConnection) -> Result<()> {
+    pub(crate) fn forget_resets(&mut self, db: &Db) -> Result<()> {
         while self.heads.iter().any(Head::is_spent) {
             for head in self.heads.iter().filter(|head| head.is_spent()) {
-                sqlx::query("DELETE FROM reset WHERE ns = ?1 AND epoch = ?2")
-                    .bind(self.ns)
-                    .bind(head.queue)
-                    .execute(&mut *db)
-                    .await
-                    .map_err(from_driver)?;
+                db.execute(
+                    "DELETE FROM reset WHERE ns = ?1 AND epoch = ?2",
+                    [self.ns, head.queue],
+                )?;
             }
-            self.refresh(db).await?;
+            self.refresh(db)?;
         }
         Ok(())
     }
@@ -151,61 +144,59 @@ impl Queues {
     }
 
     /// Looks at up to `limit` rows, those due first.
-    pub(crate) async fn look(
-        &self,
-        reach: Reach,
-        limit: u32,
-        now: Timestamp,
-        db: &mut SqliteConnection,
-    ) -> Result<Looked> {
-        let mut rows: Vec<(i64, Option<Timestamp>, SqliteRow)> = Vec::new();
-        for head in &self.heads {
-            if !head.is_due(reach, now) {
-                continue;
-            }
-            let found = sqlx::query(concat!(
-                "SELECT ",
-                columns!(),
-                ", length(payload.bytes) AS size FROM session \
-                 LEFT JOIN payload ON payload.number = session.number \
-                 WHERE session.ns = ?1 AND session.queue = ?2 AND session.due_at <= ?3 \
-                 ORDER BY session.due_at LIMIT ?4"
-            ))
-            .bind(self.ns)
-            .bind(head.queue)
-            .bind(head.until(reach, now))
-            .bind(limit)
-            .fetch_all(&mut *db)
-            .await
-            .map_err(from_driver)?;
-            for row in found {
-                rows.push((head.due(get(&row, "due_at")?), head.reset, row));
-            }
+    pub(crate) fn look(&self, reach: Reach, limit: u32, now: Timestamp, db: &Db) -> Result<Looked> {
+        let mut found: Vec<Found> = Vec::new();
+        for head in self.heads.iter().filter(|head| head.is_due(reach, now)) {
+            found.extend(db.all(
+                concat!(
+                    "SELECT session.number, ifnull(length(session.bytes), (SELECT length(bytes) \
+                     FROM payload WHERE payload.number = session.number)), session.due_at, ",
+                    record_columns!(),
+                    ", ",
+                    tombstone_columns!(),
+                    " FROM session WHERE session.ns = ?1 AND session.queue = ?2 AND session.due_at <= ?3 \
+                     ORDER BY session.due_at LIMIT ?4"
+                ),
+                params![self.ns, head.queue, head.until(reach, now), limit],
+                |row| head.read(row),
+            )?);
         }
-        rows.sort_by_key(|(due, ..)| *due);
+        found.sort_by_key(|found| found.due);
 
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         // What nobody has looked at is due no earlier than the last that somebody has.
-        let horizon = match rows.get(limit - 1) {
-            Some((due, ..)) => *due,
-            None => NEVER,
-        };
-        rows.truncate(limit);
+        let horizon = found.get(limit - 1).map_or(NEVER, |last| last.due);
+        found.truncate(limit);
         let mut looked = Looked::default();
-        for (_, reset, row) in &rows {
-            looked.sort_in(row, *reset, horizon, now)?;
+        for found in found {
+            looked.sort_in(found, horizon, now);
         }
         looked.ended.sort_by_key(|ripe| ripe.due);
         Ok(looked)
     }
 }
 
+/// A row that was looked at.
+struct Found {
+    number: i64,
+    /// Bytes of payload.
+    size: u64,
+    /// When it was due as its row says.
+    due: i64,
+    /// When a reset ended it.
+    reset: Option<Timestamp>,
+    /// What it says; an error if it is damaged.
+    read: Result<(Record, Option<Tombstone>, Standing)>,
+}
+
 impl Head {
-    fn from_row(row: &SqliteRow) -> Result<Self> {
-        Ok(Self {
-            queue: get(row, "queue")?,
-            reset: time(row, "at")?,
-            first: get(row, "first")?,
+    fn read(&self, row: &mut Columns<'_>) -> Result<Found> {
+        Ok(Found {
+            number: row.get()?,
+            size: row.get::<Option<i64>>()?.map_or(0, i64::unsigned_abs),
+            due: self.due(row.get()?),
+            reset: self.reset,
+            read: read(row),
         })
     }
 
@@ -236,29 +227,33 @@ impl Head {
     }
 }
 
+fn read(row: &mut Columns<'_>) -> Result<(Record, Option<Tombstone>, Standing)> {
+    let record = row.record(Payload::default())?;
+    let (tombstone, standing) = row.tombstone()?;
+    Ok((record, tombstone, standing))
+}
+
 impl Looked {
     /// Finds out what a row is. One that turns out to be due behind the horizon goes back
     /// into its queue, at its true place; so what is claimed is in order.
-    fn sort_in(
-        &mut self,
-        row: &SqliteRow,
-        reset: Option<Timestamp>,
-        horizon: i64,
-        now: Timestamp,
-    ) -> Result<()> {
-        let number = get(row, "number")?;
-        let read = || Ok((record(row, Payload::default())?, tombstone(row)?));
-        let (record, tombstone) = match read() {
+    fn sort_in(&mut self, found: Found, horizon: i64, now: Timestamp) {
+        let Found {
+            number,
+            size,
+            reset,
+            read,
+            ..
+        } = found;
+        let (record, tombstone, standing) = match read {
             Ok(read) => read,
             Err(error) => {
-                let error: tenure_store::Error = error;
                 tracing::warn!(%error, "a session cannot be reaped");
                 self.damaged.push(number);
-                return Ok(());
+                return;
             }
         };
         let due = match &tombstone {
-            Some(_) => get(row, "due_at")?,
+            Some(_) => standing.due_at,
             None => reset
                 .map_or(NEVER, Timestamp::as_millis)
                 .min(runs_out(&record)),
@@ -266,14 +261,13 @@ impl Looked {
         let end = record.end_by(reset, now).filter(|_| due <= horizon);
         let Some(tombstone) = tombstone.or(end.map(Tombstone::new)) else {
             self.later.push((number, due));
-            return Ok(());
+            return;
         };
         self.ended.push(Ripe {
             number,
             ended: Ended { record, tombstone },
-            size: get::<Option<i64>>(row, "size")?.map_or(0, i64::unsigned_abs),
+            size,
             due,
         });
-        Ok(())
     }
 }

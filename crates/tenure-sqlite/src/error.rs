@@ -2,7 +2,6 @@
 
 use std::error::Error as _;
 
-use sqlx::error::DatabaseError;
 use tenure_store::{Error, ErrorKind};
 
 /// Primary result codes, <https://www.sqlite.org/rescode.html>.
@@ -26,25 +25,26 @@ mod code {
 
 /// What a driver's error means to the caller. Neither it nor SQLite's own text holds a
 /// value that was bound.
-pub(crate) fn from_driver(error: sqlx::Error) -> Error {
-    let (kind, advice) = match &error {
-        sqlx::Error::Database(database) => from_code(primary_code(database.as_ref())),
-        sqlx::Error::WorkerCrashed => (
-            ErrorKind::Unavailable,
-            "the connection to the database broke",
-        ),
-        sqlx::Error::ColumnDecode { .. }
-        | sqlx::Error::Decode(_)
-        | sqlx::Error::ColumnNotFound(_)
-        | sqlx::Error::RowNotFound => (
+pub(crate) fn from_driver(error: rusqlite::Error) -> Error {
+    let (kind, advice) = match (primary_code(&error), &error) {
+        (Some(code), _) => from_code(code),
+        (
+            None,
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnIndex(_)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::QueryReturnedNoRows
+            | rusqlite::Error::Utf8Error(..),
+        ) => (
             ErrorKind::Corrupt,
             "the database holds something that Tenure never wrote",
         ),
-        sqlx::Error::Io(_) => (
+        (None, rusqlite::Error::NulError(_) | rusqlite::Error::InvalidPath(_)) => (
             ErrorKind::Misconfigured,
             "SQLite cannot use this path: it has to be UTF-8 without NUL",
         ),
-        _ => (ErrorKind::Other, "the SQLite driver failed"),
+        (None, _) => (ErrorKind::Other, "the SQLite driver failed"),
     };
     Error::new(kind, advice).with_source(error)
 }
@@ -55,10 +55,8 @@ pub(crate) fn corrupt(what: &'static str) -> Error {
 }
 
 /// Whether somebody else's lock was in the way.
-pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(|database| primary_code(database) == code::BUSY)
+pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
+    primary_code(error) == Some(code::BUSY)
 }
 
 /// The same, of an error that has its kind already.
@@ -70,10 +68,8 @@ pub(crate) fn was_busy(error: &Error) -> bool {
 }
 
 /// Whether SQLite understood the statement, but not against this schema.
-pub(crate) fn is_refused_statement(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(|database| primary_code(database) == code::ERROR)
+pub(crate) fn is_refused_statement(error: &rusqlite::Error) -> bool {
+    primary_code(error) == Some(code::ERROR)
 }
 
 fn from_code(code: i32) -> (ErrorKind, &'static str) {
@@ -108,10 +104,13 @@ fn from_code(code: i32) -> (ErrorKind, &'static str) {
     }
 }
 
-/// The code without what only details it; [`code::ERROR`] should there be none.
-fn primary_code(error: &dyn DatabaseError) -> i32 {
-    error
-        .code()
-        .and_then(|code| code.parse::<i32>().ok())
-        .map_or(code::ERROR, |code| code & 0xff)
+/// SQLite's code, without what only details it; `None` if the driver itself failed.
+fn primary_code(error: &rusqlite::Error) -> Option<i32> {
+    let code = match error {
+        rusqlite::Error::SqliteFailure(error, _) | rusqlite::Error::SqlInputError { error, .. } => {
+            error.extended_code
+        }
+        _ => return None,
+    };
+    Some(code & 0xff)
 }

@@ -1,62 +1,24 @@
-//! An operation and the caller that waits for its answer; and several of them that go to
-//! SQLite together.
+//! An operation, and the caller who waits for its answer.
 
-use std::any::Any;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use sqlx::SqliteConnection;
 use tenure_store::{Error, Result};
 use tokio::sync::oneshot;
 
-/// An operation of which several callers' can go to SQLite as the same few statements:
-/// crossing over to the connection's thread costs more than most of them.
-pub(crate) trait Operation: Send + Sync + Sized + 'static {
+use crate::db::Db;
+
+/// What is done with a connection.
+pub(crate) trait Operation: Send + 'static {
     type Answer: Send + 'static;
-
-    /// Whether it is a transaction by itself, being one statement.
-    const ATOMIC: bool;
-
-    /// Whether the same statements can do both.
-    fn joins(&self, other: &Self) -> bool;
 
     /// How many bytes it brings along, so that a batch stays small.
-    fn bytes(&self) -> usize;
-
-    /// Carries them out, and answers in their order. It runs once more, for each alone, if
-    /// one of them makes it fail.
-    fn run_all(
-        operations: &[&Self],
-        db: &mut SqliteConnection,
-    ) -> impl Future<Output = Result<Vec<Self::Answer>>> + Send;
-}
-
-/// An operation that is not worth joining.
-pub(crate) trait Single: Send + Sync + Sized + 'static {
-    type Answer: Send + 'static;
-
-    fn run(&self, db: &mut SqliteConnection) -> impl Future<Output = Result<Self::Answer>> + Send;
-}
-
-impl<S: Single> Operation for S {
-    type Answer = S::Answer;
-    const ATOMIC: bool = false;
-
-    fn joins(&self, _: &Self) -> bool {
-        false
-    }
-
     fn bytes(&self) -> usize {
         0
     }
 
-    async fn run_all(operations: &[&Self], db: &mut SqliteConnection) -> Result<Vec<S::Answer>> {
-        let mut answers = Vec::with_capacity(operations.len());
-        for operation in operations {
-            answers.push(operation.run(db).await?);
-        }
-        Ok(answers)
-    }
+    /// Carries it out. What it writes is undone if it, or one that shares its transaction,
+    /// fails; then it runs once more, alone.
+    fn run(&self, db: &Db) -> Result<Self::Answer>;
 }
 
 /// An operation and its caller.
@@ -68,131 +30,61 @@ pub(crate) struct Call<O: Operation> {
 }
 
 impl<O: Operation> Call<O> {
-    /// The call as a job of its own.
-    pub(crate) fn job(operation: O, caller: oneshot::Sender<Result<O::Answer>>) -> Box<dyn Job> {
-        let call = Self {
+    pub(crate) fn new(operation: O, caller: oneshot::Sender<Result<O::Answer>>) -> Self {
+        Self {
             operation,
             answer: None,
             caller,
-        };
-        Box::new(Calls(vec![call]))
-    }
-
-    fn reply(self, result: Result<O::Answer>) {
-        // A caller that has gone meanwhile does not want it.
-        let _ = self.caller.send(result);
+        }
     }
 }
 
-/// Calls that are carried out together.
-struct Calls<O: Operation>(Vec<Call<O>>);
-
-/// Calls of whatever operation.
-#[async_trait]
+/// The call of whatever operation.
 pub(crate) trait Job: Send {
-    /// Carries them out; the answers are kept.
-    async fn run(&mut self, db: &mut SqliteConnection) -> Result<()>;
+    /// Carries it out; the answer is kept.
+    fn run(&mut self, db: &Db) -> Result<()>;
 
-    /// Takes over the calls of another job, if it is of the same kind and the same
-    /// statements can do both.
-    fn absorb(&mut self, other: &mut dyn Any) -> bool;
-
-    /// Each call as a job of its own.
-    fn split(self: Box<Self>) -> Vec<Box<dyn Job>>;
-
-    /// Whether it is a transaction by itself.
-    fn is_atomic(&self) -> bool;
-
-    /// How many callers wait for it.
-    fn callers(&self) -> usize;
-
-    /// Whether none of them does any more, so that it need not be begun.
+    /// Whether nobody waits for it any more, so that it need not be begun.
     fn is_abandoned(&self) -> bool;
 
     fn bytes(&self) -> usize;
 
-    /// Gives every caller its answer.
+    /// Gives the caller the answer.
     fn answer(self: Box<Self>);
 
-    /// Tells every caller that all failed together.
-    fn fail(self: Box<Self>, error: &Arc<Error>);
+    /// Tells the caller why there is none.
+    fn fail(self: Box<Self>, error: Error);
 
-    /// Tells its one caller why it failed.
-    fn fail_alone(self: Box<Self>, error: Error);
-
-    /// For [`absorb`](Self::absorb).
-    fn as_any(&mut self) -> &mut dyn Any;
+    /// Tells the caller that it failed together with others.
+    fn fail_together(self: Box<Self>, error: &Arc<Error>) {
+        let shared = Error::new(error.kind(), "it failed together with others");
+        self.fail(shared.with_source(Arc::clone(error)));
+    }
 }
 
-#[async_trait]
-impl<O: Operation> Job for Calls<O> {
-    async fn run(&mut self, db: &mut SqliteConnection) -> Result<()> {
-        let operations: Vec<&O> = self.0.iter().map(|call| &call.operation).collect();
-        let answers = O::run_all(&operations, db).await?;
-        for (call, answer) in self.0.iter_mut().zip(answers) {
-            call.answer = Some(answer);
-        }
+impl<O: Operation> Job for Call<O> {
+    fn run(&mut self, db: &Db) -> Result<()> {
+        self.answer = Some(self.operation.run(db)?);
         Ok(())
     }
 
-    fn absorb(&mut self, other: &mut dyn Any) -> bool {
-        let Some(Self(others)) = other.downcast_mut() else {
-            return false;
-        };
-        let joins = |other: &Call<O>| {
-            let mut mine = self.0.iter();
-            mine.all(|call| call.operation.joins(&other.operation))
-        };
-        let all_join = others.iter().all(joins);
-        if all_join {
-            self.0.append(others);
-        }
-        all_join
-    }
-
-    fn split(self: Box<Self>) -> Vec<Box<dyn Job>> {
-        let alone = |call| Box::new(Self(vec![call])) as Box<dyn Job>;
-        self.0.into_iter().map(alone).collect()
-    }
-
-    fn is_atomic(&self) -> bool {
-        O::ATOMIC
-    }
-
-    fn callers(&self) -> usize {
-        self.0.len()
-    }
-
     fn is_abandoned(&self) -> bool {
-        self.0.iter().all(|call| call.caller.is_closed())
+        self.caller.is_closed()
     }
 
     fn bytes(&self) -> usize {
-        self.0.iter().map(|call| call.operation.bytes()).sum()
+        self.operation.bytes()
     }
+
+    // In both, a caller who has gone meanwhile does not want it.
 
     fn answer(self: Box<Self>) {
-        for mut call in self.0 {
-            if let Some(answer) = call.answer.take() {
-                call.reply(Ok(answer));
-            }
+        if let Some(answer) = self.answer {
+            let _ = self.caller.send(Ok(answer));
         }
     }
 
-    fn fail(self: Box<Self>, error: &Arc<Error>) {
-        for call in self.0 {
-            let shared = Error::new(error.kind(), "it failed together with others");
-            call.reply(Err(shared.with_source(Arc::clone(error))));
-        }
-    }
-
-    fn fail_alone(self: Box<Self>, error: Error) {
-        if let Some(call) = self.0.into_iter().next() {
-            call.reply(Err(error));
-        }
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
+    fn fail(self: Box<Self>, error: Error) {
+        let _ = self.caller.send(Err(error));
     }
 }

@@ -19,15 +19,17 @@
 //!
 //! # How it works
 //!
-//! One task owns the one connection that writes. While a transaction is under way the
-//! next writes queue; the task then takes all of them as one transaction, so that they
-//! share its `fsync`, and answers each caller after the commit. Further tasks own a
-//! connection each that reads. So a caller that goes away interrupts nothing, and one
-//! that is alone waits for nobody.
+//! One thread owns the one connection that writes. While a transaction is under way the
+//! next writes queue; the thread then takes all of them as one transaction, so that they
+//! share its `fsync`, and answers each caller after the commit. So a caller that goes away
+//! interrupts nothing, and one that is alone waits for nobody.
 //!
-//! Both queues are bounded, and every step of an operation has a
-//! [deadline](SqliteOptions::deadline) that includes waiting; running out of either is
-//! `Unavailable`.
+//! Callers load [by themselves](SqliteOptions::load_in_place), taking turns on one connection;
+//! whoever has it also reads for those who came meanwhile. What may take longer, such as a
+//! list, is read on Tokio's blocking threads, with connections of their own.
+//!
+//! Every wait is bounded, in number and by a [deadline](SqliteOptions::deadline) for each step
+//! of an operation; running out of either is `Unavailable`.
 //!
 //! # Errors
 //!
@@ -35,25 +37,30 @@
 //! process kept too long, or a failure of the disk; a *full* disk is `Other`, because
 //! waiting does not help and nothing was written: free some space and go on.
 
+#![allow(
+    clippy::redundant_closure_for_method_calls,
+    reason = "a closure reads a row of any lifetime, a method's path one of a single lifetime"
+)]
+
 mod access;
 mod batch;
 mod contract;
 mod create;
+mod db;
 mod describe;
+mod desk;
 mod due;
 mod end;
 mod error;
-mod fields;
 mod file;
 mod job;
-mod link;
 mod log_in;
 mod look;
 mod migrate;
 mod namespace;
 mod options;
-mod queue;
-mod reader;
+mod payload;
+mod reads;
 mod reap;
 mod row;
 mod settle;
@@ -62,6 +69,7 @@ mod store;
 mod tests;
 mod update;
 mod writer;
+mod writes;
 
 pub use options::{SqliteOptions, Synchronous};
 pub use store::SqliteStore;

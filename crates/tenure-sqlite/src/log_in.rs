@@ -1,14 +1,12 @@
 //! A principal gets one more session, and never more than it may have: in the writer's
 //! transaction, where nobody else gets in between.
 
-use sqlx::SqliteConnection;
-use tenure_store::{
-    After, EndReason, Excess, Principal, PrincipalLimit, Result, Timestamp, Updated,
-};
+use rusqlite::params;
+use tenure_store::{After, EndReason, Excess, Principal, PrincipalLimit, Result, Updated};
 
-use crate::error::from_driver;
+use crate::db::Db;
 use crate::job::Operation;
-use crate::row::{self, Statement, get, live, on_session, this};
+use crate::row::{self, live};
 use crate::update::Update;
 
 /// Carries out an update after which the principal has no more sessions than it may.
@@ -18,128 +16,93 @@ pub(crate) struct LogIn {
     pub(crate) limit: PrincipalLimit,
 }
 
-/// The other live sessions of principal `?5`.
+/// The other live sessions of principal `?4`.
 macro_rules! others {
     () => {
         concat!(
             "FROM session \
-             WHERE session.ns = (SELECT ns FROM namespace WHERE kind = ?1 AND application = ?2) \
-             AND principal = ?5 AND ",
+             WHERE session.ns = ?1 \
+             AND principal = ?4 AND ",
             live!(),
-            " AND id <> ?3"
+            " AND id <> ?2"
         )
     };
 }
-/// All of them but the newest `?6`.
+/// All of them but the newest `?5`.
 macro_rules! oldest {
     () => {
         concat!(
             "(SELECT number ",
             others!(),
-            " ORDER BY created DESC, id DESC LIMIT -1 OFFSET ?6)"
+            " ORDER BY created DESC, id DESC LIMIT -1 OFFSET ?5)"
         )
     };
 }
 
 impl Operation for LogIn {
     type Answer = Updated;
-    const ATOMIC: bool = false;
-
-    /// Each counts what those before it did.
-    fn joins(&self, _: &Self) -> bool {
-        false
-    }
 
     fn bytes(&self) -> usize {
         self.update.bytes()
     }
 
-    async fn run_all(log_ins: &[&Self], db: &mut SqliteConnection) -> Result<Vec<Updated>> {
-        let mut answers = Vec::with_capacity(log_ins.len());
-        for log_in in log_ins {
-            answers.push(log_in.run(db).await?);
-        }
-        Ok(answers)
-    }
-}
-
-impl LogIn {
-    async fn run(&self, db: &mut SqliteConnection) -> Result<Updated> {
-        match self.has_expected_version(db).await? {
+    fn run(&self, db: &Db) -> Result<Updated> {
+        let Some(ns) = db.number(&self.update.ns)? else {
+            return Ok(Updated::Gone);
+        };
+        match self.update.has_expected_version(ns, db)? {
             None => return Ok(Updated::Gone),
             Some(false) => return Ok(Updated::Changed),
             Some(true) => {}
         }
         match self.limit.excess {
-            Excess::Refuse if self.is_full(db).await? => return Ok(Updated::Full),
+            Excess::Refuse if self.is_full(ns, db)? => return Ok(Updated::Full),
             Excess::Refuse => {}
-            Excess::EndOldest(after) => self.end_oldest(after, db).await?,
+            Excess::EndOldest(after) => self.end_oldest(after, ns, db)?,
         }
-        let done = Update::run_all(&[&self.update], db).await?;
-        Ok(done.into_iter().next().unwrap_or(Updated::Gone))
+        self.update.run(db)
     }
+}
 
-    /// Whether the session still has the version that was read; `None` if it is not live.
-    async fn has_expected_version(&self, db: &mut SqliteConnection) -> Result<Option<bool>> {
-        let sql = concat!(
-            "SELECT session.version = ?5 AS same FROM session WHERE ",
-            this!(),
-            " AND ",
-            live!()
-        );
-        let row = self
-            .on_session(sql)
-            .bind(self.update.expected.get().cast_signed())
-            .fetch_optional(db)
-            .await
-            .map_err(from_driver)?;
-        row.map(|row| get(&row, "same")).transpose()
-    }
-
+impl LogIn {
     /// Whether there are as many others as there may be sessions in all.
-    async fn is_full(&self, db: &mut SqliteConnection) -> Result<bool> {
-        let sql = concat!(
-            "SELECT count(*) AS others FROM (SELECT 1 ",
-            others!(),
-            " LIMIT ?6)"
-        );
-        let row = self
-            .on_others(sql, self.limit.sessions)
-            .fetch_one(db)
-            .await
-            .map_err(from_driver)?;
-        Ok(get::<i64>(&row, "others")? >= i64::from(self.limit.sessions))
+    fn is_full(&self, ns: i64, db: &Db) -> Result<bool> {
+        let Update { id, now, .. } = &self.update;
+        let others: Option<i64> = db.first(
+            concat!("SELECT count(*) FROM (SELECT 1 ", others!(), " LIMIT ?5)"),
+            params![
+                ns,
+                id.as_bytes(),
+                now.as_millis(),
+                self.principal.as_str(),
+                self.limit.sessions,
+            ],
+            |row| row.get(),
+        )?;
+        Ok(others >= Some(i64::from(self.limit.sessions)))
     }
 
     /// Ends the oldest, so that there is room for one more.
-    async fn end_oldest(&self, after: After, db: &mut SqliteConnection) -> Result<()> {
-        let sql = if after == After::Discard {
-            concat!("DELETE FROM session WHERE number IN ", oldest!())
+    fn end_oldest(&self, after: After, ns: i64, db: &Db) -> Result<()> {
+        let Update { id, now, .. } = &self.update;
+        let (principal, room) = (self.principal.as_str(), self.limit.sessions - 1);
+        let (id, now) = (id.as_bytes(), now.as_millis());
+        if after == After::Discard {
+            db.execute(
+                concat!("DELETE FROM session WHERE number IN ", oldest!()),
+                params![ns, id, now, principal, room],
+            )?;
         } else {
-            concat!(
-                "UPDATE session SET queue = ?7, due_at = ?4, end_reason = ?8, end_at = ?4 \
-                 WHERE number IN ",
-                oldest!()
-            )
-        };
-        self.on_others(sql, self.limit.sessions - 1)
-            .bind(row::WAITING)
-            .bind(EndReason::Displaced.code())
-            .execute(db)
-            .await
-            .map_err(from_driver)?;
+            let (queue, reason) = (row::WAITING, EndReason::Displaced.code());
+            db.execute(
+                concat!(
+                    "UPDATE session SET queue = ?6, due_at = ?3, end_reason = ?7, end_at = ?3 \
+                     WHERE number IN ",
+                    oldest!()
+                ),
+                params![ns, id, now, principal, room, queue, reason],
+            )?;
+        }
         Ok(())
-    }
-
-    /// A statement on the others, with a number of them as `?6`.
-    fn on_others(&self, sql: &'static str, number: u32) -> Statement {
-        self.on_session(sql)
-            .bind(self.principal.as_str().to_owned())
-            .bind(number)
-    }
-
-    fn on_session(&self, sql: &'static str) -> Statement {
-        let Update { ns, id, now, .. } = &self.update;
-        on_session(sql, ns, *id).bind(Timestamp::as_millis(*now))
     }
 }

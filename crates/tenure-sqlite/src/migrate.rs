@@ -1,20 +1,18 @@
-//! The schema: refinery's runner over the one SQLite driver that is there, under a lock
-//! of our own, so that any number of processes may start at once.
+//! The schema: refinery's runner under a lock of our own, so that any number of processes
+//! may start at once.
 
 use std::error::Error as StdError;
 use std::time::Duration;
 
 use refinery::error::Kind;
 use refinery::{Migration, Runner};
-use refinery_core::AsyncMigrate;
-use refinery_core::traits::r#async::{AsyncQuery, AsyncTransaction};
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row, SqliteConnection};
+use refinery_core::traits::sync::{Migrate, Query, Transaction};
 use tenure_store::{Error, ErrorKind, Result};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::time::timeout;
 
-use crate::error::{from_driver, is_busy, is_refused_statement};
+use crate::db::Db;
+use crate::error::{corrupt, is_refused_statement, was_busy};
 use crate::options::SqliteOptions;
 
 mod embedded {
@@ -45,11 +43,13 @@ pub(crate) fn latest(migrations: &[Migration]) -> u32 {
 }
 
 /// The version of the schema that a database has.
-pub(crate) async fn applied(db: &mut SqliteConnection) -> Result<u32> {
-    sqlx::query_scalar("SELECT max(version) FROM tenure_schema_history")
-        .fetch_one(db)
-        .await
-        .map_err(from_driver)
+pub(crate) fn applied(db: &Db) -> Result<u32> {
+    let version = db.first(
+        "SELECT max(version) FROM tenure_schema_history",
+        [],
+        |row| row.get(),
+    )?;
+    version.ok_or_else(|| corrupt("the schema's history is empty"))
 }
 
 /// Brings the database up to these migrations, or refuses it unchanged. Where there is
@@ -57,50 +57,45 @@ pub(crate) async fn applied(db: &mut SqliteConnection) -> Result<u32> {
 ///
 /// Gives the connection that did it. As long as it is open nobody takes away the
 /// write-ahead log under those that come next.
-pub(crate) async fn migrate(
-    options: &SqliteOptions,
-    migrations: &[Migration],
-) -> Result<SqliteConnection> {
-    let options = options.writing().busy_timeout(PATIENCE);
-    let start = async {
-        let mut db = options.connect().await.map_err(from_driver)?;
-        apply(&mut db, migrations).await?;
-        write_ahead(&mut db).await?;
-        Ok(db)
-    };
-    timeout(PATIENCE, start).await.unwrap_or_else(|_| {
-        Err(Error::unavailable(
+pub(crate) fn migrate(options: &SqliteOptions, migrations: &[Migration]) -> Result<Db> {
+    let db = Db::writing(options)?;
+    db.wait_for_locks(PATIENCE)?;
+    let started = apply(&db, migrations).and_then(|()| write_ahead(&db));
+    match started {
+        Ok(()) => Ok(db),
+        Err(error) if was_busy(&error) => Err(Error::unavailable(
             "others kept the database busy all through the start: try again",
-        ))
-    })
+        )),
+        Err(error) => Err(error),
+    }
 }
 
-async fn apply(db: &mut SqliteConnection, migrations: &[Migration]) -> Result<()> {
+fn apply(db: &Db, migrations: &[Migration]) -> Result<()> {
     let mut runner = Runner::new(migrations);
     runner.set_migration_table_name(HISTORY);
-    if is_up_to_date(&runner, db).await? {
+    if is_up_to_date(&runner, db)? {
         return Ok(());
     }
     // Refinery has no lock of its own. Whoever waits here finds all of it done.
-    db.execute("BEGIN IMMEDIATE").await.map_err(from_driver)?;
-    let applied = runner.run_async(&mut History(db)).await;
+    db.execute("BEGIN IMMEDIATE", [])?;
+    let applied = runner.run(&mut History(db));
     let end = if applied.is_ok() {
         "COMMIT"
     } else {
         "ROLLBACK"
     };
-    let ended = db.execute(end).await.map_err(from_driver);
+    let ended = db.execute(end, []);
     applied.map_err(|error| refused(error, latest(migrations)))?;
     ended.map(drop)
 }
 
 /// Looks, without a write, whether exactly these migrations were applied.
-async fn is_up_to_date(runner: &Runner, db: &mut SqliteConnection) -> Result<bool> {
-    let tables: Vec<String> =
-        sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table'")
-            .fetch_all(&mut *db)
-            .await
-            .map_err(from_driver)?;
+fn is_up_to_date(runner: &Runner, db: &Db) -> Result<bool> {
+    let tables: Vec<String> = db.all(
+        "SELECT name FROM sqlite_schema WHERE type = 'table'",
+        [],
+        |row| row.get(),
+    )?;
     let has = |name: &str| tables.iter().any(|table| table == name);
     if tables.is_empty() {
         return Ok(false);
@@ -112,8 +107,7 @@ async fn is_up_to_date(runner: &Runner, db: &mut SqliteConnection) -> Result<boo
         ));
     }
     let applied = runner
-        .get_applied_migrations_async(&mut History(db))
-        .await
+        .get_applied_migrations(&mut History(db))
         .map_err(|error| refused(error, 0))?;
     if !applied.is_empty() && !TABLES.into_iter().all(has) {
         return Err(mismatch(
@@ -128,25 +122,21 @@ async fn is_up_to_date(runner: &Runner, db: &mut SqliteConnection) -> Result<boo
 /// Only this switch needs the database to itself, and it does not wait. So whoever finds
 /// it busy waits with an exclusive transaction, which does, and tries again; for all but
 /// the first there is then nothing left to switch.
-async fn write_ahead(db: &mut SqliteConnection) -> Result<()> {
+fn write_ahead(db: &Db) -> Result<()> {
     loop {
-        let switched = sqlx::query_scalar::<_, String>("PRAGMA journal_mode = WAL")
-            .fetch_one(&mut *db)
-            .await;
-        match switched {
-            Ok(mode) if mode == "wal" => return Ok(()),
+        let mode = db.first("PRAGMA journal_mode = WAL", [], |row| row.get::<String>());
+        match mode {
+            Ok(Some(mode)) if mode == "wal" => return Ok(()),
             Ok(_) => {
                 return Err(Error::new(
                     ErrorKind::Misconfigured,
                     "SQLite's write-ahead log does not work here: put the file on a local disk",
                 ));
             }
-            Err(error) if is_busy(&error) => {
-                db.execute("BEGIN EXCLUSIVE; COMMIT")
-                    .await
-                    .map_err(from_driver)?;
+            Err(error) if was_busy(&error) => {
+                db.script("BEGIN EXCLUSIVE; COMMIT")?;
             }
-            Err(error) => return Err(from_driver(error)),
+            Err(error) => return Err(error),
         }
     }
 }
@@ -154,8 +144,13 @@ async fn write_ahead(db: &mut SqliteConnection) -> Result<()> {
 /// Refinery's verdict in the contract's words.
 fn refused(error: refinery::Error, latest: u32) -> Error {
     let first: &(dyn StdError + 'static) = &error;
-    let driver = std::iter::successors(Some(first), |&error| error.source())
-        .find_map(|error| error.downcast_ref::<sqlx::Error>());
+    let causes = || std::iter::successors(Some(first), |&error| error.source());
+    let is_refused = causes()
+        .filter_map(|error| error.downcast_ref())
+        .any(is_refused_statement);
+    let is_unreadable = causes()
+        .filter_map(|error| error.downcast_ref::<Error>())
+        .any(|error| error.kind() == ErrorKind::Corrupt);
     match error.kind() {
         Kind::MissingVersion(migration) if i64::from(migration.version()) > i64::from(latest) => {
             mismatch("a newer version has migrated this database: run that version")
@@ -166,10 +161,10 @@ fn refused(error: refinery::Error, latest: u32) -> Error {
         Kind::DivergentVersion(..) => {
             mismatch("a migration was applied with another content than this version's")
         }
-        Kind::Connection(..) if driver.is_some_and(is_refused_statement) => {
+        Kind::Connection(..) if is_refused => {
             mismatch("a migration was applied by half: restore a backup, or start an empty file")
         }
-        Kind::Connection(..) if driver.is_some_and(is_unreadable) => {
+        Kind::Connection(..) if is_unreadable => {
             mismatch("the schema's history was edited: restore a backup")
         }
         _ => Error::new(
@@ -180,55 +175,40 @@ fn refused(error: refinery::Error, latest: u32) -> Error {
     .with_source(error)
 }
 
-fn is_unreadable(error: &sqlx::Error) -> bool {
-    matches!(
-        error,
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)
-    )
-}
-
 fn mismatch(message: &str) -> Error {
     Error::new(ErrorKind::SchemaMismatch, message)
 }
 
-/// Refinery's view of a connection that is in a transaction already.
-struct History<'a>(&'a mut SqliteConnection);
+/// Refinery's view of a connection, which is in a transaction already if it is to write.
+struct History<'a>(&'a Db);
 
-impl AsyncTransaction for History<'_> {
-    type Error = sqlx::Error;
+impl Transaction for History<'_> {
+    type Error = Error;
 
-    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(
-        &'a mut self,
-        queries: T,
-    ) -> Result<usize, sqlx::Error> {
+    fn execute<'a, T: Iterator<Item = &'a str>>(&mut self, queries: T) -> Result<usize> {
         let mut count = 0;
         for query in queries {
-            self.0.execute(AssertSqlSafe(query)).await?;
+            self.0.script(query)?;
             count += 1;
         }
         Ok(count)
     }
 }
 
-impl AsyncQuery<Vec<Migration>> for History<'_> {
-    async fn query<'a>(&'a mut self, query: &'a str) -> Result<Vec<Migration>, sqlx::Error> {
-        let rows = self.0.fetch_all(AssertSqlSafe(query)).await?;
-        let decoded = rows.iter().map(|row| {
-            let applied_on = OffsetDateTime::parse(row.try_get("applied_on")?, &Rfc3339)
-                .map_err(|error| sqlx::Error::Decode(error.into()))?;
-            let checksum = row
-                .try_get::<&str, _>("checksum")?
-                .parse()
-                .map_err(|error: std::num::ParseIntError| sqlx::Error::Decode(error.into()))?;
+impl Query<Vec<Migration>> for History<'_> {
+    fn query(&mut self, query: &str) -> Result<Vec<Migration>> {
+        self.0.all(query, [], |row| {
+            let (version, name) = (row.get()?, row.get()?);
+            let (applied_on, checksum) = (row.get::<String>()?, row.get::<String>()?);
+            let unreadable = || corrupt("the schema's history cannot be read");
             Ok(Migration::applied(
-                row.try_get("version")?,
-                row.try_get("name")?,
-                applied_on,
-                checksum,
+                version,
+                name,
+                OffsetDateTime::parse(&applied_on, &Rfc3339).map_err(|_| unreadable())?,
+                checksum.parse().map_err(|_| unreadable())?,
             ))
-        });
-        decoded.collect()
+        })
     }
 }
 
-impl AsyncMigrate for History<'_> {}
+impl Migrate for History<'_> {}

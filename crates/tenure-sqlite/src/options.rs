@@ -1,15 +1,10 @@
-//! What can be set, and how each setting reaches a connection.
+//! What can be set.
 
 use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use tenure_store::{Error, ErrorKind, Result};
-
-/// How long SQLite itself waits for a lock before it says so. Its waits grow to 100 ms,
-/// and would sleep through every pause of a busy neighbour; so it is asked again instead,
-/// until the deadline.
-const BUSY_TIMEOUT: Duration = Duration::from_millis(8);
 
 /// How far SQLite goes before a write is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -20,6 +15,16 @@ pub enum Synchronous {
     /// `PRAGMA synchronous=NORMAL`: the operating system has it. It survives the death
     /// of the process; a power cut may take back the last seconds, but damages nothing.
     Normal,
+}
+
+impl Synchronous {
+    /// SQLite's own number.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Full => 2,
+            Self::Normal => 1,
+        }
+    }
 }
 
 /// Where the database is, and how to work with it.
@@ -35,12 +40,13 @@ pub enum Synchronous {
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
     pub(crate) path: PathBuf,
-    synchronous: Synchronous,
+    pub(crate) synchronous: Synchronous,
     pub(crate) payload_limit: usize,
     pub(crate) deadline: Duration,
     pub(crate) queue_length: usize,
     pub(crate) readers: usize,
-    max_page_count: Option<u32>,
+    pub(crate) in_place: bool,
+    pub(crate) max_page_count: Option<u32>,
 }
 
 impl SqliteOptions {
@@ -53,7 +59,8 @@ impl SqliteOptions {
             payload_limit: 1_048_576,
             deadline: Duration::from_secs(2),
             queue_length: 1024,
-            readers: 2,
+            readers: available_parallelism().map_or(2, usize::from).clamp(2, 8),
+            in_place: true,
             max_page_count: None,
         }
     }
@@ -79,14 +86,15 @@ impl SqliteOptions {
 
     /// How long each step of an operation may take, its wait in the queue included,
     /// before it is `Unavailable`; 2 s unless set, at most a day. Also how long the writer
-    /// waits for the lock of another process.
+    /// waits for the lock of another process. A load [in place](Self::load_in_place) takes
+    /// what the disk takes.
     #[must_use]
     pub fn deadline(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
     }
 
-    /// How many operations may wait for the writer, and as many for the readers; 1024
-    /// unless set. One more is `Unavailable` at once.
+    /// How many operations may wait for the writer, and as many for a connection that
+    /// reads; 1024 unless set. One more is `Unavailable` at once.
     #[must_use]
     pub fn queue_length(self, operations: usize) -> Self {
         Self {
@@ -95,13 +103,26 @@ impl SqliteOptions {
         }
     }
 
-    /// How many connections read; 2 unless set.
+    /// How many connections read; as many as there are cores, but 2 to 8, unless set.
     #[must_use]
     pub fn readers(self, connections: usize) -> Self {
         Self {
             readers: connections,
             ..self
         }
+    }
+
+    /// Whether loads run on the thread that asks, as a look into a map would; so they do
+    /// unless set.
+    ///
+    /// What is in the operating system's page cache is read in some 10 µs, a tenth of what a
+    /// thread's help costs. What is not has to come from the disk, and the runtime's worker
+    /// waits for it: turn this off where the database is larger than the memory that is left
+    /// for the cache, or its disk is slow. Reading what takes longer by its nature, such as
+    /// lists, has Tokio's blocking threads in any case.
+    #[must_use]
+    pub fn load_in_place(self, in_place: bool) -> Self {
+        Self { in_place, ..self }
     }
 
     /// The largest size of the database, in pages of 4096 bytes; unlimited unless set.
@@ -127,34 +148,6 @@ impl SqliteOptions {
             return Ok(());
         };
         Err(Error::new(ErrorKind::Misconfigured, fault))
-    }
-
-    /// For the connection that writes. The journal mode is not set here: it belongs to
-    /// the file, and changing it takes care.
-    pub(crate) fn writing(&self) -> SqliteConnectOptions {
-        let options = SqliteConnectOptions::new()
-            .filename(&self.path)
-            .create_if_missing(false)
-            .busy_timeout(BUSY_TIMEOUT)
-            .foreign_keys(true)
-            .synchronous(match self.synchronous {
-                Synchronous::Full => SqliteSynchronous::Full,
-                Synchronous::Normal => SqliteSynchronous::Normal,
-            });
-        match self.max_page_count {
-            Some(pages) => options.pragma("max_page_count", pages.to_string()),
-            None => options,
-        }
-    }
-
-    /// For a connection that reads.
-    pub(crate) fn reading(&self) -> SqliteConnectOptions {
-        SqliteConnectOptions::new()
-            .filename(&self.path)
-            .read_only(true)
-            .busy_timeout(self.deadline)
-            // In KiB, when negative: the upper pages of the indexes of millions of sessions.
-            .pragma("cache_size", "-16384")
     }
 }
 

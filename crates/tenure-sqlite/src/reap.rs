@@ -1,23 +1,20 @@
 //! Reaping: what is due becomes a tombstone in somebody's hands, or goes without one.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use sqlx::SqliteConnection;
-use tenure_store::{Claimed, Ended, Error, ErrorKind, Namespace, Purged, Result, Timestamp};
+use rusqlite::params;
+use tenure_store::{Claimed, End, Ended, Error, ErrorKind, Namespace, Purged, Result, Timestamp};
 
-use crate::due::{Looked, Queues, Reach, Ripe};
-use crate::error::from_driver;
-use crate::fields::json;
-use crate::job::Single;
-use crate::row::{HELD, get, payload};
+use crate::db::Db;
+use crate::due::{Looked, Queues, Reach};
+use crate::job::Operation;
+use crate::row::{HELD, bytes};
 
 /// One step looks at no more rows, and returns about as many bytes of payload at most.
 const MAX_ROWS: u32 = 1000;
 const MAX_BYTES: u64 = 8 << 20;
 
 /// Holds what is due.
-#[derive(Debug)]
 pub(crate) struct Claim {
     pub(crate) ns: Namespace,
     pub(crate) lease: Duration,
@@ -25,13 +22,13 @@ pub(crate) struct Claim {
     pub(crate) now: Timestamp,
 }
 
-impl Single for Claim {
+impl Operation for Claim {
     type Answer = Claimed;
 
-    async fn run(&self, db: &mut SqliteConnection) -> Result<Claimed> {
+    fn run(&self, db: &Db) -> Result<Claimed> {
         let mut ended = Vec::new();
         let until = self.now.plus(self.lease);
-        let Some(mut queues) = Queues::find(&self.ns, db).await? else {
+        let Some(mut queues) = Queues::find(&self.ns, db)? else {
             return Ok(Claimed {
                 ended,
                 more: false,
@@ -40,17 +37,17 @@ impl Single for Claim {
         };
         if queues.is_due(Reach::Claimable, self.now) {
             let limit = self.limit.min(MAX_ROWS);
-            let mut looked = queues.look(Reach::Claimable, limit, self.now, db).await?;
+            let mut looked = queues.look(Reach::Claimable, limit, self.now, db)?;
             // The others' turn must come, and perhaps somebody mends these.
             let damaged = looked.damaged.iter();
             looked
                 .later
                 .extend(damaged.map(|number| (*number, until.as_millis())));
-            postpone(&looked.later, db).await?;
-            ended = self.hold(looked, db).await?;
-            queues.refresh(db).await?;
+            postpone(&looked.later, db)?;
+            ended = self.hold(looked, db)?;
+            queues.refresh(db)?;
         }
-        queues.forget_resets(db).await?;
+        queues.forget_resets(db)?;
         Ok(Claimed {
             ended,
             more: queues.is_more_due(self.now, until),
@@ -60,65 +57,45 @@ impl Single for Claim {
 }
 
 impl Claim {
-    async fn hold(&self, looked: Looked, db: &mut SqliteConnection) -> Result<Vec<Ended>> {
-        let mut bytes = 0;
-        let ripe: Vec<Ripe> = looked
-            .ended
-            .into_iter()
-            .take_while(|ripe| {
-                let fits = bytes < MAX_BYTES;
-                bytes += ripe.size;
-                fits
-            })
-            .collect();
-        let rows = sqlx::query(
-            "UPDATE session SET queue = ?2, due_at = ?3, end_reason = ripe.value ->> 1, \
-             end_at = ripe.value ->> 2, claims = claims + 1, unsettled = unsettled + 1 \
-             FROM json_each(?1) AS ripe WHERE session.number = ripe.value ->> 0 \
-             RETURNING number, \
-             (SELECT bytes FROM payload WHERE payload.number = session.number) AS bytes",
-        )
-        .bind(json(ripe.iter().map(|ripe| {
-            let end = ripe.ended.tombstone.end;
-            format!(
-                "[{},{},{}]",
-                ripe.number,
-                end.reason.code(),
-                end.at.as_millis()
-            )
-        })))
-        .bind(HELD)
-        .bind(self.now.plus(self.lease).as_millis())
-        .fetch_all(db)
-        .await
-        .map_err(from_driver)?;
-        let mut payloads = rows
-            .iter()
-            .map(|row| Ok((get::<i64>(row, "number")?, payload(row)?)))
-            .collect::<Result<HashMap<_, _>>>()?;
-        let held = ripe.into_iter().map(|mut ripe| {
+    fn hold(&self, looked: Looked, db: &Db) -> Result<Vec<Ended>> {
+        let until = self.now.plus(self.lease).as_millis();
+        let (mut held, mut bytes) = (Vec::with_capacity(looked.ended.len()), 0);
+        for mut ripe in looked.ended {
+            let End { reason, at } = ripe.ended.tombstone.end;
+            let payload = db.first(
+                concat!(
+                    "UPDATE session SET queue = ?2, due_at = ?3, end_reason = ?4, end_at = ?5, \
+                     claims = claims + 1, unsettled = unsettled + 1 WHERE number = ?1 RETURNING ",
+                    bytes!()
+                ),
+                params![ripe.number, HELD, until, reason.code(), at.as_millis()],
+                |row| row.payload(),
+            )?;
             ripe.ended.tombstone.claim(self.lease, self.now);
-            ripe.ended.record.payload = payloads.remove(&ripe.number).unwrap_or_default();
-            ripe.ended
-        });
-        Ok(held.collect())
+            ripe.ended.record.payload = payload.unwrap_or_default();
+            held.push(ripe.ended);
+            bytes += ripe.size;
+            if bytes >= MAX_BYTES {
+                break;
+            }
+        }
+        Ok(held)
     }
 }
 
 /// Removes what is over and what nobody holds.
-#[derive(Debug)]
 pub(crate) struct Purge {
     pub(crate) ns: Namespace,
     pub(crate) limit: u32,
     pub(crate) now: Timestamp,
 }
 
-impl Single for Purge {
+impl Operation for Purge {
     type Answer = Purged;
 
-    async fn run(&self, db: &mut SqliteConnection) -> Result<Purged> {
+    fn run(&self, db: &Db) -> Result<Purged> {
         let mut removed = 0;
-        let Some(mut queues) = Queues::find(&self.ns, db).await? else {
+        let Some(mut queues) = Queues::find(&self.ns, db)? else {
             return Ok(Purged {
                 removed,
                 more: false,
@@ -134,24 +111,15 @@ impl Single for Purge {
         }
         if queues.is_due(Reach::Unheld, self.now) {
             let limit = self.limit.min(MAX_ROWS);
-            let looked = queues.look(Reach::Unheld, limit, self.now, db).await?;
-            postpone(&looked.later, db).await?;
-            let numbers = looked
-                .ended
-                .iter()
-                .map(|ripe| ripe.number)
-                .chain(looked.damaged);
-            removed = sqlx::query(
-                "DELETE FROM session WHERE number IN (SELECT value FROM json_each(?1))",
-            )
-            .bind(json(numbers))
-            .execute(&mut *db)
-            .await
-            .map_err(from_driver)?
-            .rows_affected();
-            queues.refresh(db).await?;
+            let looked = queues.look(Reach::Unheld, limit, self.now, db)?;
+            postpone(&looked.later, db)?;
+            let ended = looked.ended.iter().map(|ripe| ripe.number);
+            for number in ended.chain(looked.damaged) {
+                removed += db.execute("DELETE FROM session WHERE number = ?1", [number])?;
+            }
+            queues.refresh(db)?;
         }
-        queues.forget_resets(db).await?;
+        queues.forget_resets(db)?;
         Ok(Purged {
             removed,
             more: queues.is_due(Reach::Unheld, self.now),
@@ -161,21 +129,12 @@ impl Single for Purge {
 }
 
 /// Moves `due_at` on: lazily, here, so that no touch ever has to.
-async fn postpone(later: &[(i64, i64)], db: &mut SqliteConnection) -> Result<()> {
-    if later.is_empty() {
-        return Ok(());
+fn postpone(later: &[(i64, i64)], db: &Db) -> Result<()> {
+    for (number, due) in later {
+        db.execute(
+            "UPDATE session SET due_at = ?2 WHERE number = ?1",
+            [number, due],
+        )?;
     }
-    sqlx::query(
-        "UPDATE session SET due_at = later.value ->> 1 FROM json_each(?1) AS later \
-         WHERE session.number = later.value ->> 0",
-    )
-    .bind(json(
-        later
-            .iter()
-            .map(|(number, due)| format!("[{number},{due}]")),
-    ))
-    .execute(db)
-    .await
-    .map_err(from_driver)?;
     Ok(())
 }

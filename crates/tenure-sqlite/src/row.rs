@@ -1,12 +1,10 @@
 //! A session's row: what it says, in the contract's words, and the other way round.
 
-use std::collections::HashSet;
-
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Decode, Row, Sqlite, Type, query::Query};
+use rusqlite::Row;
+use rusqlite::types::FromSql;
 use tenure_store::{
-    Cursor, End, EndReason, Entry, Failure, Namespace, Payload, Phase, Principal, Record, Result,
-    Rotation, SessionId, State, Timeout, Timestamp, Tombstone, Version,
+    Cursor, End, EndReason, Entry, Failure, Payload, Phase, Principal, Record, Result, Rotation,
+    SessionId, State, Timeout, Timestamp, Tombstone, Version,
 };
 
 use crate::error::{corrupt, from_driver};
@@ -22,7 +20,7 @@ pub(crate) const HELD: i64 = -3;
 /// "Never" where it has to sort behind every instant: one after the last there is.
 pub(crate) const NEVER: i64 = (1 << 53) + 1;
 
-/// The columns that [`record`] reads, for a statement on `session`.
+/// The columns that [`Columns::record`] reads, for a statement on `session`.
 macro_rules! record_columns {
     () => {
         "session.id, session.created, session.last_access, session.accesses, \
@@ -30,146 +28,206 @@ macro_rules! record_columns {
          session.rotation, session.previous_until, session.version"
     };
 }
-/// The columns that [`record`] and [`tombstone`] read, for a statement on `session`.
-macro_rules! columns {
+/// The columns that [`Columns::tombstone`] reads.
+macro_rules! tombstone_columns {
     () => {
-        concat!(
-            $crate::row::record_columns!(),
-            ", session.number, session.queue, session.due_at, session.end_reason, \
-             session.end_at, session.claims, session.failures, session.unsettled, \
-             session.last_failure"
-        )
+        "session.queue, session.due_at, session.end_reason, session.end_at, session.claims, \
+         session.failures, session.unsettled, session.last_failure"
     };
 }
-/// The condition that picks one session: the namespace's kind is `?1`, its application
-/// `?2`, the id `?3`.
+/// The payload, for a statement on `session`.
+macro_rules! bytes {
+    () => {
+        "ifnull(session.bytes, (SELECT bytes FROM payload WHERE payload.number = session.number))"
+    };
+}
+/// The condition that picks one session: its namespace's number is `?1`, its id `?2`.
 macro_rules! this {
     () => {
-        "session.ns = (SELECT ns FROM namespace WHERE kind = ?1 AND application = ?2) \
-         AND session.id = ?3"
+        "session.ns = ?1 AND session.id = ?2"
     };
 }
-/// The condition that it is live at `?4`: born in the namespace's present epoch, ended by
+/// The condition that it is live at `?3`: born in the namespace's present epoch, ended by
 /// nobody, and not known to have run out.
 macro_rules! live {
     () => {
-        "session.queue = (SELECT epoch FROM namespace WHERE kind = ?1 AND application = ?2) \
-         AND (session.expires_at <= ?4) IS NOT TRUE"
+        "session.queue = (SELECT epoch FROM namespace WHERE ns = ?1) \
+         AND (session.expires_at <= ?3) IS NOT TRUE"
     };
 }
-pub(crate) use {columns, live, record_columns, this};
+pub(crate) use {bytes, live, record_columns, this, tombstone_columns};
 
-/// A statement with its values.
-pub(crate) type Statement = Query<'static, Sqlite, SqliteArguments>;
-
-/// A statement on a namespace: its kind is `?1`, its application `?2`.
-pub(crate) fn on_namespace(sql: &'static str, ns: &Namespace) -> Statement {
-    sqlx::query(sql)
-        .bind(ns.kind().code())
-        .bind(ns.application())
+/// A row, read from left to right: in the order in which the statement names its columns.
+pub(crate) struct Columns<'r> {
+    row: &'r Row<'r>,
+    next: usize,
 }
 
-/// A statement on a session: its id is `?3`.
-pub(crate) fn on_session(sql: &'static str, ns: &Namespace, id: SessionId) -> Statement {
-    on_namespace(sql, ns).bind(&id.as_bytes()[..])
-}
-
-/// A column's value.
-pub(crate) fn get<'r, T>(row: &'r SqliteRow, column: &str) -> Result<T>
-where
-    T: Decode<'r, Sqlite> + Type<Sqlite>,
-{
-    row.try_get(column).map_err(from_driver)
-}
-
-/// The record, with a payload that was read apart.
-pub(crate) fn record(row: &SqliteRow, payload: Payload) -> Result<Record> {
-    let rotation = u32::try_from(get::<i64>(row, "rotation")?)
-        .ok()
-        .and_then(|number| Rotation::new(number, time(row, "previous_until").ok()?).ok())
-        .ok_or_else(|| corrupt("a session's rotation is out of range"))?;
-    Ok(Record {
-        id: id(row)?,
-        created: instant(row, "created")?,
-        last_access: instant(row, "last_access")?,
-        accesses: get::<i64>(row, "accesses")?
-            .try_into()
-            .map_err(|_| corrupt("a session's number of accesses is negative"))?,
-        idle_timeout: timeout(row, "idle_timeout")?,
-        lifetime: timeout(row, "lifetime")?,
-        leaves_at: time(row, "leaves_at")?,
-        principal: get::<Option<&str>>(row, "principal")?
-            .map(Principal::new)
-            .transpose()
-            .map_err(|_| corrupt("a session's principal is out of range"))?,
-        rotation,
-        version: Version::new(get::<i64>(row, "version")?.cast_unsigned()),
-        payload,
-    })
-}
-
-/// The payload in the column `bytes`. That its row is gone can only be damage; the
-/// session is then shown, reaped and ended as one with an empty payload, which no user of
-/// it can read either.
-pub(crate) fn payload(row: &SqliteRow) -> Result<Payload> {
-    Ok(Payload::new(
-        get::<Option<Vec<u8>>>(row, "bytes")?.unwrap_or_default(),
-    ))
-}
-
-/// The payload of a session that is to be used, where damage must not pass for content.
-pub(crate) fn whole_payload(row: &SqliteRow) -> Result<Payload> {
-    get::<Option<Vec<u8>>>(row, "bytes")?
-        .map(Payload::new)
-        .ok_or_else(|| corrupt("a session's payload is missing"))
-}
-
-/// What became of the session; `None` if nobody has ended it.
-pub(crate) fn tombstone(row: &SqliteRow) -> Result<Option<Tombstone>> {
-    let due = instant(row, "due_at");
-    let phase = match get::<i64>(row, "queue")? {
-        WAITING => Phase::Waiting { from: due? },
-        HELD => Phase::Held { until: due? },
-        DEAD => Phase::Dead,
-        _ => return Ok(None),
-    };
-    let reason = u8::try_from(get::<i64>(row, "end_reason")?)
-        .ok()
-        .and_then(EndReason::from_code)
-        .ok_or_else(|| corrupt("a session ended for an unknown reason"))?;
-    Ok(Some(Tombstone {
-        end: End {
-            reason,
-            at: instant(row, "end_at")?,
-        },
-        phase,
-        claims: count(row, "claims")?,
-        failures: count(row, "failures")?,
-        unsettled: count(row, "unsettled")?,
-        last_failure: get::<Option<&str>>(row, "last_failure")?.map(Failure::new),
-    }))
-}
-
-/// The session as it lies there at `now`, from a row that has the namespace's `epoch`
-/// and, for a session of an older one, the instant `reset_at` of the reset that ended it.
-pub(crate) fn entry(row: &SqliteRow, now: Timestamp) -> Result<Entry> {
-    let record = record(row, payload(row)?)?;
-    let state = match tombstone(row)? {
-        Some(tombstone) => State::Ended(tombstone),
-        None => match record.end_by(reset(row, now)?, now) {
-            Some(end) => State::Over(end),
-            None => State::Live,
-        },
-    };
-    Ok(Entry { record, state })
-}
-
-fn reset(row: &SqliteRow, now: Timestamp) -> Result<Option<Timestamp>> {
-    if get::<i64>(row, "queue")? == get::<i64>(row, "epoch")? {
-        return Ok(None);
+impl<'r> Columns<'r> {
+    pub(crate) fn of(row: &'r Row<'r>) -> Self {
+        Self { row, next: 0 }
     }
-    // It is dead all the same should the reset's own row have been lost.
-    Ok(Some(time(row, "reset_at")?.unwrap_or(now)))
+
+    /// The next column's value.
+    pub(crate) fn get<T: FromSql>(&mut self) -> Result<T> {
+        let value = self.row.get(self.next).map_err(from_driver)?;
+        self.next += 1;
+        Ok(value)
+    }
+
+    /// The record, with a payload that was read apart.
+    pub(crate) fn record(&mut self, payload: Payload) -> Result<Record> {
+        Ok(Record {
+            id: self.id()?,
+            created: self.instant()?,
+            last_access: self.instant()?,
+            accesses: self
+                .get::<i64>()?
+                .try_into()
+                .map_err(|_| corrupt("a session's number of accesses is negative"))?,
+            idle_timeout: self.timeout()?,
+            lifetime: self.timeout()?,
+            leaves_at: self.time()?,
+            principal: self
+                .text()?
+                .map(Principal::new)
+                .transpose()
+                .map_err(|_| corrupt("a session's principal is out of range"))?,
+            rotation: self.rotation()?,
+            version: Version::new(self.get::<i64>()?.cast_unsigned()),
+            payload,
+        })
+    }
+
+    /// The payload. That it is nowhere can only be damage; the session is then shown,
+    /// reaped and ended as one with an empty payload, which no user of it can read either.
+    pub(crate) fn payload(&mut self) -> Result<Payload> {
+        Ok(Payload::new(
+            self.get::<Option<Vec<u8>>>()?.unwrap_or_default(),
+        ))
+    }
+
+    /// The payload of a session that is to be used, where damage must not pass for content.
+    pub(crate) fn whole_payload(&mut self) -> Result<Payload> {
+        self.get::<Option<Vec<u8>>>()?
+            .map(Payload::new)
+            .ok_or_else(|| corrupt("a session's payload is missing"))
+    }
+
+    /// What became of the session; `None` if nobody has ended it. Also its `due_at`.
+    pub(crate) fn tombstone(&mut self) -> Result<(Option<Tombstone>, Standing)> {
+        let standing = Standing {
+            queue: self.get()?,
+            due_at: self.get()?,
+        };
+        let reason: Option<u8> = self.get()?;
+        let at = self.time()?;
+        let (claims, failures, unsettled) = (self.count()?, self.count()?, self.count()?);
+        let last_failure = self.text()?.map(Failure::new);
+        let due = when(standing.due_at).ok_or_else(|| corrupt("a session's time is missing"));
+        let phase = match standing.queue {
+            WAITING => Phase::Waiting { from: due? },
+            HELD => Phase::Held { until: due? },
+            DEAD => Phase::Dead,
+            _ => return Ok((None, standing)),
+        };
+        let reason = reason
+            .and_then(EndReason::from_code)
+            .ok_or_else(|| corrupt("a session ended for an unknown reason"))?;
+        let at = at.ok_or_else(|| corrupt("a session's time is missing"))?;
+        let tombstone = Tombstone {
+            end: End { reason, at },
+            phase,
+            claims,
+            failures,
+            unsettled,
+            last_failure,
+        };
+        Ok((Some(tombstone), standing))
+    }
+
+    /// The session as it lies there at `now`. The columns are the namespace's epoch; for a
+    /// session of an older one, the instant of the reset that ended it; the payload; the
+    /// record's; and the tombstone's.
+    pub(crate) fn entry(&mut self, now: Timestamp) -> Result<Entry> {
+        let epoch: i64 = self.get()?;
+        let reset_at = self.time()?;
+        let payload = self.payload()?;
+        let record = self.record(payload)?;
+        let (tombstone, standing) = self.tombstone()?;
+        // It is dead all the same should the reset's own row have been lost.
+        let reset = (standing.queue != epoch).then(|| reset_at.unwrap_or(now));
+        let state = match tombstone {
+            Some(tombstone) => State::Ended(tombstone),
+            None => match record.end_by(reset, now) {
+                Some(end) => State::Over(end),
+                None => State::Live,
+            },
+        };
+        Ok(Entry { record, state })
+    }
+
+    /// Where the session is in a list: `created` and `id`.
+    pub(crate) fn cursor(&mut self) -> Result<Cursor> {
+        Ok(Cursor {
+            created: self.instant()?,
+            id: self.id()?,
+        })
+    }
+
+    /// An instant that may be absent.
+    pub(crate) fn time(&mut self) -> Result<Option<Timestamp>> {
+        self.get::<Option<i64>>()?
+            .map(Timestamp::from_millis)
+            .transpose()
+            .map_err(|_| corrupt("a session's time is out of range"))
+    }
+
+    fn instant(&mut self) -> Result<Timestamp> {
+        self.time()?
+            .ok_or_else(|| corrupt("a session's time is missing"))
+    }
+
+    fn id(&mut self) -> Result<SessionId> {
+        Ok(SessionId::from_bytes(self.get()?))
+    }
+
+    fn text(&mut self) -> Result<Option<&'r str>> {
+        let value = self.row.get_ref(self.next).map_err(from_driver)?;
+        self.next += 1;
+        value
+            .as_str_or_null()
+            .map_err(|_| corrupt("a session's text is none"))
+    }
+
+    fn rotation(&mut self) -> Result<Rotation> {
+        let (number, previous_until) = (self.get::<u32>()?, self.time()?);
+        Rotation::new(number, previous_until)
+            .map_err(|_| corrupt("a session's rotation is out of range"))
+    }
+
+    fn timeout(&mut self) -> Result<Option<Timeout>> {
+        self.get::<Option<i64>>()?
+            .map(Timeout::from_millis)
+            .transpose()
+            .map_err(|_| corrupt("a session's time-out is out of range"))
+    }
+
+    /// A number of sessions.
+    pub(crate) fn number(&mut self) -> Result<u64> {
+        self.get().map(i64::unsigned_abs)
+    }
+
+    fn count(&mut self) -> Result<u32> {
+        self.get()
+    }
+}
+
+/// Where a row stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    pub(crate) queue: i64,
+    pub(crate) due_at: i64,
 }
 
 /// Where a tombstone's row stands: its queue, and from when it is due there.
@@ -189,48 +247,4 @@ pub(crate) fn runs_out(record: &Record) -> i64 {
 /// The instant behind a `due_at`; `None` for [`NEVER`].
 pub(crate) fn when(due: i64) -> Option<Timestamp> {
     Timestamp::from_millis(due).ok()
-}
-
-/// Where the session is in a list.
-pub(crate) fn cursor(row: &SqliteRow) -> Result<Cursor> {
-    Ok(Cursor {
-        created: instant(row, "created")?,
-        id: id(row)?,
-    })
-}
-
-/// Which sessions the rows are about.
-pub(crate) fn ids(rows: &[SqliteRow]) -> Result<HashSet<SessionId>> {
-    rows.iter().map(id).collect()
-}
-
-fn id(row: &SqliteRow) -> Result<SessionId> {
-    get::<&[u8]>(row, "id")?
-        .try_into()
-        .map(SessionId::from_bytes)
-        .map_err(|_| corrupt("a session's id has not 16 bytes"))
-}
-
-fn instant(row: &SqliteRow, column: &str) -> Result<Timestamp> {
-    time(row, column)?.ok_or_else(|| corrupt("a session's time is missing"))
-}
-
-pub(crate) fn time(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>> {
-    get::<Option<i64>>(row, column)?
-        .map(Timestamp::from_millis)
-        .transpose()
-        .map_err(|_| corrupt("a session's time is out of range"))
-}
-
-fn timeout(row: &SqliteRow, column: &str) -> Result<Option<Timeout>> {
-    get::<Option<i64>>(row, column)?
-        .map(Timeout::from_millis)
-        .transpose()
-        .map_err(|_| corrupt("a session's time-out is out of range"))
-}
-
-fn count(row: &SqliteRow, column: &str) -> Result<u32> {
-    get::<i64>(row, column)?
-        .try_into()
-        .map_err(|_| corrupt("a tombstone's counter is out of range"))
 }

@@ -1,31 +1,25 @@
 //! Tombstones after their claim: leases prolonged, attempts settled, operators' decisions.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
-use sqlx::SqliteConnection;
+use rusqlite::params;
 use tenure_store::{Failure, Namespace, Outcome, Resolve, Result, SessionId, Ticket, Timestamp};
 
-use crate::error::from_driver;
-use crate::fields::{hex, json};
-use crate::job::Single;
-use crate::row::{DEAD, NEVER, WAITING, on_namespace, on_session, this};
+use crate::db::Db;
+use crate::job::Operation;
+use crate::row::{DEAD, NEVER, WAITING, this};
 
 /// How many tickets one step takes, so that others get their turn.
 pub(crate) const STEP: usize = 500;
 
-/// The tombstones that the tickets in `?3` hold: the latest claim of each, not settled.
+/// The condition that claim `?3` of the tombstone is its latest and not settled.
 macro_rules! held {
     () => {
-        "(SELECT session.number FROM json_each(?3) AS ticket CROSS JOIN session \
-         ON session.ns = (SELECT ns FROM namespace WHERE kind = ?1 AND application = ?2) \
-         AND session.id = unhex(ticket.value ->> 0) \
-         WHERE session.claims = ticket.value ->> 1 AND session.queue = -3)"
+        concat!(this!(), " AND claims = ?3 AND queue = -3")
     };
 }
 
 /// Lets leases run from now.
-#[derive(Debug)]
 pub(crate) struct Renew {
     pub(crate) ns: Namespace,
     pub(crate) tickets: Vec<Ticket>,
@@ -33,89 +27,80 @@ pub(crate) struct Renew {
     pub(crate) now: Timestamp,
 }
 
-impl Single for Renew {
+impl Operation for Renew {
     type Answer = u64;
 
-    async fn run(&self, db: &mut SqliteConnection) -> Result<u64> {
-        let sql = concat!("UPDATE session SET due_at = ?4 WHERE number IN ", held!());
-        let renewed = on_namespace(sql, &self.ns)
-            .bind(list(self.tickets.iter().copied()))
-            .bind(self.now.plus(self.lease).as_millis())
-            .execute(db)
-            .await
-            .map_err(from_driver)?;
-        Ok(renewed.rows_affected())
+    fn run(&self, db: &Db) -> Result<u64> {
+        let Some(ns) = db.number(&self.ns)? else {
+            return Ok(0);
+        };
+        let until = self.now.plus(self.lease).as_millis();
+        let mut renewed = 0;
+        for ticket in &self.tickets {
+            renewed += db.execute(
+                concat!("UPDATE session SET due_at = ?4 WHERE ", held!()),
+                params![ns, ticket.id.as_bytes(), ticket.claim, until,],
+            )?;
+        }
+        Ok(renewed)
     }
 }
 
 /// Says how attempts came out.
-#[derive(Debug)]
 pub(crate) struct Settle {
     pub(crate) ns: Namespace,
     pub(crate) outcomes: Vec<(Ticket, Outcome)>,
     pub(crate) now: Timestamp,
 }
 
-impl Single for Settle {
+impl Operation for Settle {
     type Answer = u64;
 
-    async fn run(&self, db: &mut SqliteConnection) -> Result<u64> {
-        let mut seen = HashSet::new();
-        let mut first = self
-            .outcomes
-            .iter()
-            .filter(|(ticket, _)| seen.insert(*ticket));
-        let (done, other): (Vec<_>, Vec<_>) = first
-            .by_ref()
-            .partition(|(_, outcome)| *outcome == Outcome::Done);
-
-        let sql = concat!("DELETE FROM session WHERE number IN ", held!());
-        let mut settled = on_namespace(sql, &self.ns)
-            .bind(list(done.into_iter().map(|(ticket, _)| *ticket)))
-            .execute(&mut *db)
-            .await
-            .map_err(from_driver)?
-            .rows_affected();
-        for (ticket, outcome) in other {
-            settled += self.put_back(*ticket, outcome, db).await?;
-        }
-        Ok(settled)
+    fn run(&self, db: &Db) -> Result<u64> {
+        let Some(ns) = db.number(&self.ns)? else {
+            return Ok(0);
+        };
+        // Of several outcomes for a ticket the first counts: after it the ticket is spent.
+        let settle = |(ticket, outcome)| self.settle(ticket, outcome, ns, db);
+        self.outcomes.iter().map(|(t, o)| (*t, o)).map(settle).sum()
     }
 }
 
 impl Settle {
-    async fn put_back(
-        &self,
-        ticket: Ticket,
-        outcome: &Outcome,
-        db: &mut SqliteConnection,
-    ) -> Result<u64> {
+    fn settle(&self, ticket: Ticket, outcome: &Outcome, ns: i64, db: &Db) -> Result<u64> {
+        let id = ticket.id.as_bytes();
         let (queue, due, failed) = match outcome {
-            Outcome::Done | Outcome::Release => (WAITING, self.now.as_millis(), None),
+            Outcome::Done => {
+                return db.execute(
+                    concat!("DELETE FROM session WHERE ", held!()),
+                    params![ns, id, ticket.claim],
+                );
+            }
+            Outcome::Release => (WAITING, self.now.as_millis(), None),
             Outcome::Retry { at, why } => (WAITING, at.as_millis(), Some(why)),
             Outcome::Dead { why } => (DEAD, NEVER, Some(why)),
         };
-        let sql = concat!(
-            "UPDATE session SET queue = ?4, due_at = ?5, failures = failures + ?6, \
-             last_failure = ifnull(?7, last_failure), unsettled = max(unsettled - 1, 0) \
-             WHERE number IN ",
-            held!()
-        );
-        let put_back = on_namespace(sql, &self.ns)
-            .bind(list([ticket].into_iter()))
-            .bind(queue)
-            .bind(due)
-            .bind(failed.is_some())
-            .bind(failed.map(Failure::as_str))
-            .execute(db)
-            .await
-            .map_err(from_driver)?;
-        Ok(put_back.rows_affected())
+        db.execute(
+            concat!(
+                "UPDATE session SET queue = ?4, due_at = ?5, failures = failures + ?6, \
+                 last_failure = ifnull(?7, last_failure), unsettled = max(unsettled - 1, 0) \
+                 WHERE ",
+                held!()
+            ),
+            params![
+                ns,
+                id,
+                ticket.claim,
+                queue,
+                due,
+                failed.is_some(),
+                failed.map(Failure::as_str),
+            ],
+        )
     }
 }
 
 /// An operator's decision on what nobody holds.
-#[derive(Debug)]
 pub(crate) struct Decide {
     pub(crate) ns: Namespace,
     pub(crate) id: SessionId,
@@ -123,35 +108,31 @@ pub(crate) struct Decide {
     pub(crate) now: Timestamp,
 }
 
-impl Single for Decide {
+/// The condition that nobody holds it at `?3`.
+macro_rules! unheld {
+    () => {
+        concat!(
+            this!(),
+            " AND (queue IN (-1, -2) OR queue = -3 AND due_at <= ?3)"
+        )
+    };
+}
+
+impl Operation for Decide {
     type Answer = bool;
 
-    async fn run(&self, db: &mut SqliteConnection) -> Result<bool> {
-        macro_rules! unheld {
-            () => {
-                concat!(
-                    this!(),
-                    " AND (queue IN (-1, -2) OR queue = -3 AND due_at <= ?4)"
-                )
-            };
-        }
+    fn run(&self, db: &Db) -> Result<bool> {
+        let Some(ns) = db.number(&self.ns)? else {
+            return Ok(false);
+        };
         let sql = match self.what {
             Resolve::Requeue => concat!(
-                "UPDATE session SET queue = -1, due_at = ?4, failures = 0, unsettled = 0 WHERE ",
+                "UPDATE session SET queue = -1, due_at = ?3, failures = 0, unsettled = 0 WHERE ",
                 unheld!()
             ),
             Resolve::Discard => concat!("DELETE FROM session WHERE ", unheld!()),
         };
-        let decided = on_session(sql, &self.ns, self.id)
-            .bind(self.now.as_millis())
-            .execute(db)
-            .await
-            .map_err(from_driver)?;
-        Ok(decided.rows_affected() > 0)
+        let decided = db.execute(sql, params![ns, self.id.as_bytes(), self.now.as_millis()])?;
+        Ok(decided > 0)
     }
-}
-
-/// JSON: `[[id, claim], …]`.
-fn list(tickets: impl Iterator<Item = Ticket>) -> String {
-    json(tickets.map(|ticket| format!(r#"["{}",{}]"#, hex(ticket.id.as_bytes()), ticket.claim)))
 }

@@ -49,7 +49,7 @@ async fn live_sessions_survive_a_migration() -> Result<()> {
     let later = with_one_more(
         "ALTER TABLE session ADD COLUMN label TEXT; CREATE INDEX session_label ON session (label)",
     );
-    let store = SqliteStore::connect_with(options(), &later).await?;
+    let store = SqliteStore::connect_with(options(), later).await?;
     assert_eq!(
         store.load(&ns, session.id, now).await?,
         Some(session.clone())
@@ -81,7 +81,7 @@ async fn a_migration_that_fails_leaves_the_schema_before_it() -> Result<()> {
     store.close().await?;
 
     let broken = with_one_more("DROP TABLE payload; DROP TABLE nothing");
-    SqliteStore::connect_with(options(), &broken)
+    SqliteStore::connect_with(options(), broken)
         .await
         .expect_err("it fails");
 

@@ -1,42 +1,29 @@
-//! The one task that writes: all that waits is one transaction, and nobody is answered
+//! The one thread that writes: all that waits is one transaction, and nobody is answered
 //! before its commit.
 
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use sqlx::{Executor, SqliteConnection};
 use tenure_store::{Error, Result};
-use tokio::time::timeout;
 
 use crate::batch::Batch;
-use crate::error::{from_driver, is_busy, was_busy};
-use crate::link::Link;
-use crate::queue::Intake;
+use crate::db::Db;
+use crate::error::was_busy;
+use crate::job::Job;
+use crate::options::SqliteOptions;
 
-/// Serves the queue until it is closed and empty, then leaves the database in one file.
-pub(crate) async fn write(intake: Intake, link: Link, deadline: Duration) {
-    let mut writer = Writer { link, deadline };
-    while let Some(batch) = Batch::take(&intake).await {
-        writer.carry_out(batch).await;
-    }
-    if let Ok(db) = writer.link.connection().await {
-        // Another process may be reading the log; then it stays until that one closes.
-        if let Err(error) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").await {
-            tracing::debug!(%error, "the session database keeps its log");
-        }
-    }
-    writer.link.close().await;
-}
+/// How long SQLite itself waits for a lock before it says so. Its waits grow to 100 ms,
+/// and would sleep through every pause of a busy neighbour; so it is asked again instead,
+/// until the deadline.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(8);
 
-struct Writer {
-    link: Link,
-    /// How long another process may keep its lock.
-    deadline: Duration,
+pub(crate) struct Writer {
+    options: SqliteOptions,
+    db: Db,
 }
 
 /// What failed.
 enum Failed {
-    /// Nothing yet: another process has the lock.
-    Busy,
     /// One of the operations.
     Operation(Error),
     /// What they share.
@@ -44,14 +31,32 @@ enum Failed {
 }
 
 impl Writer {
-    async fn carry_out(&mut self, mut batch: Batch) {
-        match self.transact(&mut batch).await {
+    pub(crate) fn open(options: &SqliteOptions) -> Result<Self> {
+        Ok(Self {
+            db: connect(options)?,
+            options: options.clone(),
+        })
+    }
+
+    /// Serves the queue until it is closed and empty, then leaves the database in one file.
+    pub(crate) fn serve(mut self, intake: &Receiver<Box<dyn Job>>) {
+        while let Some(batch) = Batch::take(intake) {
+            self.carry_out(batch);
+        }
+        // Another process may be reading the log; then it stays until that one closes.
+        if let Err(error) = self.db.script("PRAGMA wal_checkpoint(TRUNCATE)") {
+            tracing::debug!(%error, "the session database keeps its log");
+        }
+    }
+
+    fn carry_out(&mut self, mut batch: Batch) {
+        match self.transact(&mut batch) {
             Ok(()) => batch.answer(),
             // Whose value it was shows when each is alone with its own. After
             // `Unavailable` a write may have happened, and must not be made twice.
             Err(Failed::Operation(error)) if !batch.is_single() && !error.is_unavailable() => {
                 for mut one in batch.one_by_one() {
-                    match self.transact(&mut one).await {
+                    match self.transact(&mut one) {
                         Ok(()) => one.answer(),
                         Err(failed) => one.fail(failed.into_error()),
                     }
@@ -61,53 +66,54 @@ impl Writer {
         }
     }
 
-    async fn transact(&mut self, batch: &mut Batch) -> Result<(), Failed> {
-        let link = &mut self.link;
-        let patient = async {
-            let db = link.connection().await.map_err(Failed::Transaction)?;
-            loop {
-                match commit(batch, db).await {
-                    Err(Failed::Busy) => {}
-                    outcome => return outcome,
-                }
-            }
-        };
-        let outcome = timeout(self.deadline, patient)
-            .await
-            .unwrap_or(Err(Failed::Busy));
+    fn transact(&mut self, batch: &mut Batch) -> Result<(), Failed> {
+        let outcome = self.begin().map_err(Failed::Transaction).and_then(|()| {
+            batch.run(&self.db).map_err(Failed::Operation)?;
+            self.db
+                .execute("COMMIT", [])
+                .map(drop)
+                .map_err(Failed::Transaction)
+        });
         if outcome.is_err() {
-            self.link.close().await;
+            self.undo();
         }
         outcome
     }
+
+    /// Begins a transaction, as soon as no other process has one.
+    fn begin(&self) -> Result<()> {
+        let mut patience = self.options.deadline;
+        loop {
+            match self.db.execute("BEGIN IMMEDIATE", []) {
+                Err(error) if was_busy(&error) && !patience.is_zero() => {
+                    patience = patience.saturating_sub(BUSY_TIMEOUT);
+                }
+                begun => return begun.map(drop),
+            }
+        }
+    }
+
+    /// Sees to it that no transaction is left open.
+    fn undo(&mut self) {
+        if self.db.undo().is_ok() {
+            return;
+        }
+        match connect(&self.options) {
+            Ok(db) => self.db = db,
+            Err(error) => tracing::warn!(%error, "a connection to the session database broke"),
+        }
+    }
 }
 
-async fn commit(batch: &mut Batch, db: &mut SqliteConnection) -> Result<(), Failed> {
-    if batch.is_atomic() {
-        return batch.run(db).await.map_err(|error| {
-            if was_busy(&error) {
-                Failed::Busy
-            } else {
-                Failed::Operation(error)
-            }
-        });
-    }
-    let shared = |error| Failed::Transaction(from_driver(error));
-    match db.execute("BEGIN IMMEDIATE").await {
-        Err(error) if is_busy(&error) => return Err(Failed::Busy),
-        begun => begun.map_err(shared)?,
-    };
-    batch.run(db).await.map_err(Failed::Operation)?;
-    db.execute("COMMIT").await.map_err(shared)?;
-    Ok(())
+fn connect(options: &SqliteOptions) -> Result<Db> {
+    let db = Db::writing(options)?;
+    db.wait_for_locks(BUSY_TIMEOUT)?;
+    Ok(db)
 }
 
 impl Failed {
     fn into_error(self) -> Error {
         match self {
-            Failed::Busy => {
-                Error::unavailable("another process kept the database's lock for too long")
-            }
             Failed::Operation(error) | Failed::Transaction(error) => error,
         }
     }

@@ -5,7 +5,6 @@ mod support;
 
 use std::fs;
 
-use sqlx::Executor;
 use support::{Place, at, id, portal, put, record};
 use tenure_sqlite::{SqliteOptions, SqliteStore};
 use tenure_store::{Error, ErrorKind, Payload, SessionStore};
@@ -65,10 +64,9 @@ async fn a_read_only_file_is_refused() {
 #[tokio::test]
 async fn somebody_elses_database_is_refused_and_unharmed() {
     let place = Place::new();
-    let mut outsider = place.outsider().await;
+    let outsider = place.outsider();
     outsider
-        .execute("CREATE TABLE session (mine TEXT)")
-        .await
+        .execute_batch("CREATE TABLE session (mine TEXT)")
         .expect("made");
     drop(outsider);
     let before = fs::read(place.path()).expect("readable");

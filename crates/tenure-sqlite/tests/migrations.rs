@@ -9,7 +9,6 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use sqlx::{AssertSqlSafe, Executor};
 use support::{Place, at, id, portal, put, record};
 use tenure_sqlite::SqliteStore;
 use tenure_store::{
@@ -19,20 +18,19 @@ use tenure_store::{
 /// Set for the processes that a test starts: the database that they are to open.
 const DATABASE: &str = "TENURE_TEST_DATABASE";
 
-async fn history(place: &Place) -> Vec<i64> {
-    sqlx::query_scalar("SELECT version FROM tenure_schema_history ORDER BY version")
-        .fetch_all(&mut place.outsider().await)
-        .await
-        .expect("there is a history")
+fn history(place: &Place) -> Vec<i64> {
+    let outsider = place.outsider();
+    let mut versions = outsider
+        .prepare("SELECT version FROM tenure_schema_history ORDER BY version")
+        .expect("there is a history");
+    let rows = versions.query_map([], |row| row.get(0)).expect("readable");
+    rows.collect::<Result<_, _>>().expect("numbers")
 }
 
-async fn sabotage(place: &Place, sql: &str) {
-    let mut outsider = place.outsider().await;
-    outsider
-        .execute(AssertSqlSafe(sql))
-        .await
-        .expect("SQLite does it");
-    sqlx::Connection::close(outsider).await.expect("closed");
+fn sabotage(place: &Place, sql: &str) {
+    let outsider = place.outsider();
+    outsider.execute_batch(sql).expect("SQLite does it");
+    outsider.close().expect("closed");
 }
 
 /// That the database is refused, and that not a byte of it changes.
@@ -58,7 +56,7 @@ async fn used() -> Place {
 #[tokio::test]
 async fn an_empty_file_gets_the_schema_and_the_next_start_writes_nothing() {
     let place = used().await;
-    assert_eq!(history(&place).await, [1]);
+    assert_eq!(history(&place), [1]);
     let before = fs::read(place.path()).expect("readable");
 
     let store = SqliteStore::connect(place.options())
@@ -75,8 +73,8 @@ async fn an_empty_file_gets_the_schema_and_the_next_start_writes_nothing() {
 #[tokio::test]
 async fn a_start_waits_for_no_lock_once_the_schema_is_there() {
     let place = used().await;
-    let mut outsider = place.outsider().await;
-    outsider.execute("BEGIN IMMEDIATE").await.expect("locked");
+    let outsider = place.outsider();
+    outsider.execute_batch("BEGIN IMMEDIATE").expect("locked");
     let store = SqliteStore::connect(place.options())
         .await
         .expect("connects");
@@ -111,7 +109,7 @@ async fn eight_processes_start_at_once() {
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{said}");
         }
-        assert_eq!(history(&place).await, [1]);
+        assert_eq!(history(&place), [1]);
         let store = place.store().await;
         assert_eq!(
             store.count(&portal(), at(1)).await.expect("counted").live,
@@ -138,15 +136,14 @@ async fn a_newer_schema_is_refused() {
         &place,
         "INSERT INTO tenure_schema_history SELECT 2, 'later', applied_on, '1' \
          FROM tenure_schema_history",
-    )
-    .await;
+    );
     assert_mismatch(&place, "newer version").await;
 }
 
 #[tokio::test]
 async fn an_edited_migration_is_refused() {
     let place = used().await;
-    sabotage(&place, "UPDATE tenure_schema_history SET checksum = '1'").await;
+    sabotage(&place, "UPDATE tenure_schema_history SET checksum = '1'");
     assert_mismatch(&place, "another content").await;
 }
 
@@ -161,8 +158,7 @@ async fn an_unreadable_history_is_refused() {
         sabotage(
             &place,
             &format!("UPDATE tenure_schema_history SET {damage}"),
-        )
-        .await;
+        );
         assert_mismatch(&place, "history was edited").await;
     }
 }
@@ -170,11 +166,11 @@ async fn an_unreadable_history_is_refused() {
 #[tokio::test]
 async fn a_migration_applied_by_half_is_refused() {
     let place = used().await;
-    sabotage(&place, "DELETE FROM tenure_schema_history").await;
+    sabotage(&place, "DELETE FROM tenure_schema_history");
     assert_mismatch(&place, "by half").await;
 
     let place = used().await;
-    sabotage(&place, "DROP TABLE payload").await;
+    sabotage(&place, "DROP TABLE payload");
     assert_mismatch(&place, "tables are missing").await;
 }
 

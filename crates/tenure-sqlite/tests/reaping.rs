@@ -5,7 +5,6 @@ mod support;
 
 use std::time::Duration;
 
-use sqlx::Executor;
 use support::{IDLE, Place, at, id, portal, put, record};
 use tenure_sqlite::SqliteStore;
 use tenure_store::{
@@ -96,13 +95,12 @@ async fn a_damaged_row_harms_only_itself() {
     for number in 1..=3 {
         put(&store, &record(number)).await;
     }
-    let mut outsider = place.outsider().await;
-    outsider
-        .execute(
+    place
+        .outsider()
+        .execute_batch(
             "PRAGMA ignore_check_constraints = ON; \
              UPDATE session SET rotation = -1 WHERE number = 2",
         )
-        .await
         .expect("SQLite does it");
 
     let ns = portal();

@@ -6,11 +6,11 @@ mod support;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sqlx::Executor;
 use support::{Place, at, id, portal, put, record, store};
 use tenure_sqlite::{SqliteOptions, Synchronous};
 use tenure_store::{
-    Access, Change, Created, Durability, ErrorKind, Namespace, SessionStore, Updated, Version,
+    Access, Change, Created, Durability, ErrorKind, Filter, Namespace, Payload, SessionStore,
+    Updated, Version,
 };
 
 #[tokio::test]
@@ -53,11 +53,10 @@ async fn nobody_fails_for_anothers_damage() {
     for number in 1..=3 {
         put(&store, &record(number)).await;
     }
-    let mut outsider = place.outsider().await;
-    outsider
-        .execute("DELETE FROM payload WHERE number = 2")
-        .await
-        .expect("deleted");
+    place
+        .outsider()
+        .execute_batch("UPDATE session SET bytes = NULL WHERE number = 2")
+        .expect("damaged");
 
     let portal = portal();
     let (first, second, third) = tokio::join!(
@@ -80,6 +79,26 @@ async fn nobody_fails_for_anothers_damage() {
     assert_eq!(healed.expect("updated"), Updated::Done);
     let loaded = store.load(&portal, id(2), at(1)).await.expect("readable");
     assert_eq!(loaded.expect("it is live").payload, record(2).payload);
+}
+
+#[tokio::test]
+async fn a_payload_of_any_size_takes_the_place_of_any_other() {
+    let place = Place::new();
+    let store = place.store().await;
+    put(&store, &record(1)).await;
+    let (portal, sizes) = (portal(), [100, 100_000, 50_000, 0, 1800, 1801, 1]);
+    for (version, size) in (1..).zip(sizes) {
+        let mut change = Change::new(Version::new(version + 1), Access::Passive);
+        change.payload = Some(Payload::new(vec![7; size]));
+        let expected = Version::new(version);
+        let updated = store.update(&portal, id(1), expected, &change, at(1)).await;
+        assert_eq!(updated.expect("updated"), Updated::Done);
+        let loaded = store.load(&portal, id(1), at(1)).await.expect("answers");
+        assert_eq!(loaded.expect("it is live").payload.len(), size);
+    }
+    let apart = "SELECT count(*) FROM payload";
+    let apart = place.outsider().query_row(apart, [], |row| row.get(0));
+    assert_eq!(apart, Ok(0), "what was replaced is gone");
 }
 
 #[tokio::test]
@@ -110,9 +129,35 @@ async fn a_full_queue_is_unavailable_at_once() {
     for error in refused.into_iter().filter_map(Result::err) {
         assert!(error.is_unavailable(), "{error}");
     }
-    let loads = join_all((0..5).map(|_| store.load(&portal, id(1), at(1)))).await;
-    assert_eq!(loads.iter().filter(|load| load.is_ok()).count(), 1);
     assert!(store.touch(&portal, id(1), at(1)).await.expect("touched"));
+}
+
+#[tokio::test]
+async fn more_readers_than_may_wait_are_unavailable_at_once() {
+    let place = Place::new();
+    let store = store(place.options().queue_length(1).readers(1)).await;
+    put(&store, &record(1)).await;
+    let (portal, all) = (portal(), Filter::all(10));
+    let lists = join_all((0..5).map(|_| store.list(&portal, &all, at(1)))).await;
+    let (done, refused): (Vec<_>, Vec<_>) = lists.into_iter().partition(Result::is_ok);
+    assert_eq!((done.len(), refused.len()), (2, 3), "one reads, one waits");
+    for error in refused.into_iter().filter_map(Result::err) {
+        assert!(error.is_unavailable(), "{error}");
+    }
+    let loaded = store.load(&portal, id(1), at(1)).await.expect("answers");
+    assert_eq!(loaded, Some(record(1)));
+}
+
+#[tokio::test]
+async fn a_load_is_the_same_in_place_and_aside() {
+    let place = Place::new();
+    let store = store(place.options().load_in_place(false)).await;
+    put(&store, &record(1)).await;
+    let loaded = store.load(&portal(), id(1), at(1)).await.expect("answers");
+    assert_eq!(loaded, Some(record(1)));
+    store.close().await.expect("closed");
+    let closed = store.load(&portal(), id(1), at(1)).await;
+    assert!(closed.expect_err("closed").is_unavailable());
 }
 
 #[tokio::test]
@@ -122,8 +167,8 @@ async fn a_lock_that_is_kept_too_long_is_unavailable_and_no_more() {
     put(&patient, &record(1)).await;
     let hasty = store(SqliteOptions::new(place.path()).deadline(Duration::from_millis(50))).await;
 
-    let mut outsider = place.outsider().await;
-    outsider.execute("BEGIN IMMEDIATE").await.expect("locked");
+    let outsider = place.outsider();
+    outsider.execute_batch("BEGIN IMMEDIATE").expect("locked");
     let error = hasty
         .touch(&portal(), id(1), at(1))
         .await
@@ -138,7 +183,7 @@ async fn a_lock_that_is_kept_too_long_is_unavailable_and_no_more() {
 
     let portal = portal();
     let unlock = async {
-        outsider.execute("ROLLBACK").await.expect("unlocked");
+        outsider.execute_batch("ROLLBACK").expect("unlocked");
     };
     let (touched, ()) = tokio::join!(patient.touch(&portal, id(1), at(1)), unlock);
     assert!(touched.expect("it waited"));

@@ -1,7 +1,8 @@
 //! E: requests for one session at the same time.
 
 use tenure_store::{
-    Created, Field, Namespace, Payload, Record, Result, SessionStore, Updated, Version,
+    After, Created, EndReason, Field, Namespace, Payload, Record, Result, SessionStore, Updated,
+    Version,
 };
 use tokio::task::{JoinSet, yield_now};
 
@@ -70,6 +71,44 @@ pub async fn no_update_is_lost(stage: &Stage) -> Verdict {
     let loaded = stage.load(ns, id(1), at(2)).await?.expect("it is live");
     let sum = tasks * rounds;
     assert_eq!(loaded.payload.as_bytes(), sum.to_be_bytes());
+    Ok(())
+}
+
+/// A store may take calls that wait together as one: each caller gets the answer to its own,
+/// whatever the others asked.
+pub async fn calls_at_once_each_get_their_own_answer(stage: &Stage) -> Verdict {
+    let ns = stage.portal();
+    let (there, asked) = (200, 300);
+    let records = (0..there).map(record).collect();
+    stage.put_many(ns, records).await?;
+    let mut calls = JoinSet::new();
+    for number in 0..asked {
+        let (node, ns) = (stage.nth(number % 2), ns.clone());
+        calls.spawn(async move {
+            let there = number < there;
+            let loaded = node.load(&ns, id(number), at(1)).await?;
+            assert_eq!(loaded, there.then(|| record(number)), "session {number}");
+            assert_eq!(node.touch(&ns, id(number), at(1)).await?, there);
+            // A third of them are of another version than the one that was read.
+            let read = version(number + u64::from(number % 3 == 0));
+            let change = passive(1_000 + number);
+            let updated = node.update(&ns, id(number), read, &change, at(1)).await?;
+            let expected = match number % 3 {
+                _ if !there => Updated::Gone,
+                0 => Updated::Changed,
+                _ => Updated::Done,
+            };
+            assert_eq!(updated, expected, "session {number}");
+            let reason = EndReason::Logout;
+            let ended = node
+                .end(&ns, id(number), reason, After::Queue, at(2))
+                .await?;
+            let ended = ended.map(|ended| (ended.record.id, ended.record.payload));
+            assert_eq!(ended, there.then(|| (id(number), payload(number))));
+            Ok(())
+        });
+    }
+    all(calls).await?;
     Ok(())
 }
 

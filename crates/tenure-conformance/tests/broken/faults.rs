@@ -54,6 +54,7 @@ faults! {
     TouchKeepsLeave         D30b  Sees  "a touch does not take a leave back",
     TouchCountsNothing      D26a  Sees  "a touch is not counted",
     TouchMakesVersion       A1f   Sees  "a touch changes the version",
+    MixesAnswers            E33d  Blind "loads at once are answered with each other's sessions",
     UpsertsOnUpdate         E31a  Sees  "a late update revives the ended",
     IgnoresVersion          A1d   Sees  "an update overwrites another's",
     LengtheningRevives      C18c  Sees  "a longer time-out revives what ran out",

@@ -30,6 +30,8 @@ struct Memory {
     opened: BTreeSet<Namespace>,
     /// The record that each session was created with.
     first: BTreeMap<(Namespace, SessionId), Record>,
+    /// The session that was asked for last.
+    asked: Option<SessionId>,
 }
 
 impl Broken {
@@ -51,6 +53,16 @@ impl Broken {
         let memory = self.memory();
         let here = memory.first.iter().filter(|((of, _), _)| of == ns);
         here.map(|(_, record)| record.clone()).collect()
+    }
+
+    /// The session that a load is answered with.
+    async fn answered(&self, id: SessionId) -> SessionId {
+        if self.fault != Fault::MixesAnswers {
+            return id;
+        }
+        self.memory().asked = Some(id);
+        tokio::task::yield_now().await;
+        self.memory().asked.unwrap_or(id)
     }
 
     /// A call, where the good store keeps what belongs into this namespace.
@@ -94,6 +106,7 @@ impl SessionStore for Broken {
     }
 
     async fn load(&self, ns: &Namespace, id: SessionId, now: Timestamp) -> Result<Option<Record>> {
+        let id = self.answered(id).await;
         writing::load(&self.call(ns, now)?, id).await
     }
 

@@ -9,8 +9,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, SqliteConnection};
+use rusqlite::Connection;
 use tempfile::TempDir;
 use tenure_sqlite::{SqliteOptions, SqliteStore};
 use tenure_store::{
@@ -45,13 +44,8 @@ impl Place {
     }
 
     /// A connection of somebody else's.
-    pub async fn outsider(&self) -> SqliteConnection {
-        SqliteConnectOptions::new()
-            .filename(self.path())
-            .create_if_missing(true)
-            .connect()
-            .await
-            .expect("SQLite opens it")
+    pub fn outsider(&self) -> Connection {
+        Connection::open(self.path()).expect("SQLite opens it")
     }
 }
 
