@@ -125,6 +125,10 @@ async fn windows(
                 tasks,
                 span: extent.span,
             };
+            // The first to have so many threads and tasks would pay for their start.
+            for (_, measured) in &lineup.subjects {
+                measured.measure(Work::Load, window).await?;
+            }
             for work in Work::ALL {
                 for (subject, measured) in &lineup.subjects {
                     let Some(sample) = measured.measure(work, window).await? else {

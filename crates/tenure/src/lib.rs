@@ -7,6 +7,7 @@
 mod access;
 mod attributes;
 mod builder;
+mod cipher;
 mod clock;
 mod commit;
 mod core;

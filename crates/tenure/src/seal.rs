@@ -4,11 +4,9 @@
 //! The nonce is random. Should one ever repeat under a key, this cipher (RFC 8452) gives
 //! away no more than whether two texts were the same.
 
-use aes::Aes256Enc;
-use aes_gcm_siv::aead::KeyInit;
-use aes_gcm_siv::{AeadInOut, AesGcmSiv};
 use tenure_store::Namespace;
 
+use crate::cipher::{Cipher, NONCE, TAG};
 use crate::{Randomness, Result};
 
 /// Which of a ring's keys sealed it. Computed from the key, so that no two nodes can
@@ -39,18 +37,16 @@ pub(crate) const VERSION: u8 = 1;
 pub(crate) const PLAIN: u8 = 0;
 
 const HEADER: usize = 4;
-const NONCE: usize = 12;
-const TAG: usize = 16;
 
 /// What comes before the ciphertext.
-pub(crate) const FRONT: usize = HEADER + NONCE;
+const FRONT: usize = HEADER + NONCE;
 
 /// By how much sealing lengthens a text.
 pub(crate) const OVERHEAD: usize = FRONT + TAG;
 
 /// One key, for one purpose in one namespace. Its key schedule is wiped when dropped.
 pub(crate) struct SealingKey {
-    cipher: AesGcmSiv<Aes256Enc>,
+    cipher: Cipher,
     header: [u8; HEADER],
     /// Label, header, kind of namespace, length-prefixed application: what is bound to
     /// every text, so that those of another namespace are noise.
@@ -71,7 +67,7 @@ impl SealingKey {
         context.push(&length_prefix(application));
         context.push(application);
         Self {
-            cipher: AesGcmSiv::new(key.into()),
+            cipher: Cipher::new(key),
             header,
             context,
         }
@@ -95,34 +91,28 @@ impl SealingKey {
         text.reserve_exact(OVERHEAD);
         text.resize(length + OVERHEAD, 0);
         text.copy_within(..length, FRONT);
-        let parts = Parts::of(text).expect("it was just made long enough");
-        *parts.header = self.header;
-        random.fill(parts.nonce)?;
+        let front = text
+            .first_chunk_mut::<FRONT>()
+            .expect("it was just made long enough");
+        front[..HEADER].copy_from_slice(&self.header);
+        random.fill(&mut front[HEADER..])?;
+        let nonce = *front.last_chunk().expect("it ends with the nonce");
+        let body = &mut text[FRONT..FRONT + length];
         let tag = self
             .cipher
-            .encrypt_inout_detached(
-                &(*parts.nonce).into(),
-                self.bound(bound_to).as_slice(),
-                parts.body.into(),
-            )
-            .expect("a text is far below the cipher's limit of 64 GiB");
-        parts.tag.copy_from_slice(&tag);
+            .seal(nonce, self.bound(bound_to).as_slice(), body);
+        text[FRONT + length..].copy_from_slice(&tag);
         Ok(())
     }
 
-    /// The text of a sealed form, decrypted where it lies, after [`FRONT`] bytes. `None`
-    /// if anything about it is wrong; the bytes are then as they were.
-    pub(crate) fn open<'a>(&self, sealed: &'a mut [u8], bound_to: &[u8]) -> Option<&'a mut [u8]> {
-        let parts = Parts::of(sealed)?;
-        self.cipher
-            .decrypt_inout_detached(
-                &(*parts.nonce).into(),
-                self.bound(bound_to).as_slice(),
-                (&mut *parts.body).into(),
-                &(*parts.tag).into(),
-            )
-            .ok()?;
-        Some(parts.body)
+    /// Decrypts a sealed form into a place as long as its text, which is [`OVERHEAD`] less.
+    /// `None` if anything about it is wrong; what is there is then worth nothing.
+    pub(crate) fn open(&self, sealed: &[u8], bound_to: &[u8], text: &mut [u8]) -> Option<()> {
+        let (front, rest) = sealed.split_first_chunk::<FRONT>()?;
+        let (body, tag) = rest.split_last_chunk::<TAG>()?;
+        let nonce = *front.last_chunk::<NONCE>()?;
+        let bound = self.bound(bound_to);
+        self.cipher.open(nonce, bound.as_slice(), (body, tag), text)
     }
 
     fn bound(&self, bound_to: &[u8]) -> Bound {
@@ -165,25 +155,4 @@ pub(crate) fn header(sealed: &[u8]) -> Option<(u8, KeyId)> {
 /// Before a name that others follow, so that no two lists of names read the same.
 pub(crate) fn length_prefix(application: &[u8]) -> [u8; 1] {
     [u8::try_from(application.len()).expect("an application's name has at most 64 bytes")]
-}
-
-struct Parts<'a> {
-    header: &'a mut [u8; HEADER],
-    nonce: &'a mut [u8; NONCE],
-    body: &'a mut [u8],
-    tag: &'a mut [u8; TAG],
-}
-
-impl<'a> Parts<'a> {
-    fn of(sealed: &'a mut [u8]) -> Option<Self> {
-        let (header, rest) = sealed.split_first_chunk_mut()?;
-        let (nonce, rest) = rest.split_first_chunk_mut()?;
-        let (body, tag) = rest.split_last_chunk_mut()?;
-        Some(Self {
-            header,
-            nonce,
-            body,
-            tag,
-        })
-    }
 }

@@ -92,8 +92,9 @@ impl KeySet {
         let (VERSION, id) = seal::header(&*sealed)? else {
             return None;
         };
+        let mut text = Zeroizing::new([0; TEXT]);
         self.with_id(id, now).find_map(|(age, key)| {
-            let text = key.open(&mut *sealed, &[])?;
+            key.open(&*sealed, &[], &mut *text)?;
             let (secret, rotation) = text.split_first_chunk()?;
             Some(OpenedToken {
                 secret: Secret::from_bytes(secret),
