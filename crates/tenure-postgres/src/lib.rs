@@ -16,10 +16,11 @@
 //!
 //! # How it works
 //!
-//! A few tasks own a connection each, and keep it. While a statement is under way the next
-//! calls queue; a task that is free takes all that wait, and those of one kind become one
-//! statement, which is one transaction, one round trip and one flush of the log for all of
-//! them. A caller that is alone waits for nobody, and one that goes away interrupts nothing.
+//! There are a few connections, and they are kept. A caller who finds one free uses it, and
+//! nobody has to be woken. While none is, calls queue; who is through then takes all that
+//! wait, in a task, and those of one kind become one statement, which is one transaction, one
+//! round trip and one flush of the log for all of them. A caller that goes away interrupts
+//! nothing: a task finishes what it began.
 //! Calls that read, calls that write, and the work of reapers and operators have queues and
 //! connections of their own, so that none of them holds up another.
 //!

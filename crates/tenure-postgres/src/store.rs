@@ -1,13 +1,11 @@
-//! The store: its settings, its queues, and the tasks that serve them.
+//! The store: its settings, and its queues with their connections.
 
 use std::fmt;
-use std::sync::Arc;
 
 use refinery::Migration;
 use sqlx::PgPool;
 use tenure_store::{Error, Result};
-use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
 use crate::access::{LOAD, TOUCH};
@@ -16,9 +14,9 @@ use crate::end::{DISCARD, END};
 use crate::link::{Link, open};
 use crate::migrate::{check, known, latest, migrate};
 use crate::options::{PostgresOptions, Source};
-use crate::queue::Queue;
+use crate::queue::{Member, Queue};
 use crate::update::UPDATE;
-use crate::worker::work;
+use crate::worker::Worker;
 
 /// Sessions in PostgreSQL. See the [crate's documentation](crate).
 pub struct PostgresStore {
@@ -30,7 +28,8 @@ pub struct PostgresStore {
     pub(crate) writes: Queue,
     /// What reapers and operators do, which may take longer.
     pub(crate) chores: Queue,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// Closed once the last connection is.
+    presence: Mutex<mpsc::Receiver<()>>,
 }
 
 /// What the connections that read, write, and do the rest are to know beforehand.
@@ -41,8 +40,8 @@ impl PostgresStore {
     /// Connects, and brings the schema up to date if the options name a URL; if they have a
     /// pool, it is only checked. A URL will do for the options.
     ///
-    /// To be called inside a Tokio runtime with its timer and its input and output on; the
-    /// store's tasks run there.
+    /// To be called inside a Tokio runtime with its timer and its input and output on, and
+    /// the store's methods in the same one.
     ///
     /// # Errors
     /// - `Misconfigured`: the URL, the user, the database, its encoding, its `search_path` or
@@ -78,14 +77,14 @@ impl PostgresStore {
         }
         db.close().await;
 
-        let mut tasks = Vec::new();
+        let (present, presence) = mpsc::channel(1);
         Ok(Self {
             payload_limit: options.payload_limit,
             schema_expected: latest(migrations),
-            reads: serve(&options, options.readers, READING, &mut tasks).await?,
-            writes: serve(&options, options.writers, WRITING, &mut tasks).await?,
-            chores: serve(&options, 1, &[], &mut tasks).await?,
-            tasks: Mutex::new(tasks),
+            reads: serve(&options, options.readers, READING, &present).await?,
+            writes: serve(&options, options.writers, WRITING, &present).await?,
+            chores: serve(&options, 1, &[], &present).await?,
+            presence: Mutex::new(presence),
         })
     }
 
@@ -94,32 +93,28 @@ impl PostgresStore {
         self.reads.close();
         self.writes.close();
         self.chores.close();
-        let mut tasks = self.tasks.lock().await;
-        // Each stays in the list until it has ended, in case this caller goes away.
-        while let Some(task) = tasks.last_mut() {
-            if let Err(error) = task.await {
-                tracing::warn!(%error, "a task of the session store broke");
-            }
-            tasks.pop();
-        }
+        // Nothing is ever sent.
+        self.presence.lock().await.recv().await;
     }
 }
 
-/// A queue, and so many tasks that serve it, each with a connection that is there already.
+/// A queue, and so many connections that serve it, which are there already.
 async fn serve(
     options: &PostgresOptions,
-    workers: usize,
+    connections: usize,
     prepared: &'static [&'static str],
-    tasks: &mut Vec<JoinHandle<()>>,
+    present: &mpsc::Sender<()>,
 ) -> Result<Queue> {
-    let (queue, intake) = Queue::new(options.queue_length, options.deadline);
-    for _ in 0..workers {
+    let mut members = Vec::with_capacity(connections);
+    for _ in 0..connections {
         let mut link = Link::new(options, prepared);
         in_time(options, link.db()).await?;
-        let work = work(Arc::clone(&intake), link, options.deadline);
-        tasks.push(tokio::spawn(work));
+        members.push(Member {
+            worker: Worker::new(link, options.deadline),
+            present: present.clone(),
+        });
     }
-    Ok(queue)
+    Ok(Queue::new(members, options.queue_length, options.deadline))
 }
 
 async fn in_time<T>(

@@ -1,38 +1,36 @@
-//! The tasks that serve a queue, each with a connection of its own.
+//! One connection at work: what is sent again, and what is told to whom.
 
 use std::time::Duration;
 
 use tenure_store::{Error, Result};
 use tokio::time::timeout;
 
-use crate::batch::take;
 use crate::db::Db;
 use crate::error::{had_no_effect, is_broken};
 use crate::job::{Job, Needs};
 use crate::link::Link;
-use crate::queue::Intake;
 
 /// How often a statement is sent in all that others got in the way of.
 const ATTEMPTS: u32 = 4;
 
-/// Serves the queue until it is closed and empty.
-pub(crate) async fn work(intake: Intake, link: Link, deadline: Duration) {
-    let mut worker = Worker { link, deadline };
-    while let Some(batch) = take(&intake).await {
-        for job in batch {
-            worker.carry_out(job).await;
-        }
-    }
-    worker.link.close().await;
-}
-
-struct Worker {
+/// A connection, and how calls are carried out on it.
+pub(crate) struct Worker {
     link: Link,
     deadline: Duration,
 }
 
 impl Worker {
-    async fn carry_out(&mut self, mut job: Box<dyn Job>) {
+    pub(crate) fn new(link: Link, deadline: Duration) -> Self {
+        Self { link, deadline }
+    }
+
+    /// Takes leave of the server.
+    pub(crate) async fn leave(mut self) {
+        self.link.close().await;
+    }
+
+    /// Carries out a job, and answers its callers.
+    pub(crate) async fn carry_out(&mut self, mut job: Box<dyn Job>) {
         match self.patiently(&mut *job).await {
             Ok(()) => job.answer(),
             // Whose value it was shows when each is alone with its own. After `Unavailable` a
