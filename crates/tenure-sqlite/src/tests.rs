@@ -1,4 +1,5 @@
-//! A schema to come: what is stored today lives on under it.
+//! What only the crate itself can see: a schema to come, under which what is stored today
+//! lives on; and what a connection remembers.
 
 use refinery::Migration;
 use tempfile::tempdir;
@@ -7,6 +8,7 @@ use tenure_store::{
     SessionId, SessionStore, Timestamp, Updated, Version,
 };
 
+use crate::db::Db;
 use crate::migrate::known;
 use crate::{SqliteOptions, SqliteStore};
 
@@ -88,4 +90,20 @@ async fn a_migration_that_fails_leaves_the_schema_before_it() -> Result<()> {
     let store = SqliteStore::connect(options()).await?;
     assert_eq!(store.load(&ns, session().id, now).await?, Some(session()));
     Ok(())
+}
+
+#[tokio::test]
+async fn a_namespace_that_was_undone_has_no_number() -> Result<()> {
+    let folder = tempdir().expect("a temporary folder");
+    let options = SqliteOptions::new(folder.path().join("sessions.db"));
+    let store = SqliteStore::connect(options.clone()).await?;
+    let db = Db::writing(&options)?;
+    let ns = Namespace::sessions("portal")?;
+    db.execute("BEGIN IMMEDIATE", [])?;
+    let insert = "INSERT INTO namespace (kind, application, hooks_expected) VALUES (?1, ?2, 0)";
+    db.execute(insert, (ns.kind().code(), ns.application()))?;
+    assert!(db.number(&ns)?.is_some());
+    db.undo()?;
+    assert_eq!(db.number(&ns)?, None);
+    store.close().await
 }
