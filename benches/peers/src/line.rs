@@ -34,6 +34,12 @@ pub(crate) enum Line {
         sessions: usize,
         p50_us: f64,
     },
+    /// What a subject's session weighs in bytes.
+    Size {
+        backend: String,
+        subject: String,
+        bytes: f64,
+    },
     /// What a table and its surroundings weigh in bytes.
     Weight { what: String, bytes: i64 },
 }

@@ -12,6 +12,7 @@ use crate::peers::{
     axum::Axum,
     tower::{Tower, TowerRusqlite},
 };
+use crate::scale::weigh;
 use crate::subject::{Result, Subject};
 use crate::window::{Filled, Sample, Window, Work};
 
@@ -48,8 +49,11 @@ impl Backend {
 /// All of one backend, full of sessions.
 pub(crate) struct Lineup {
     pub(crate) subjects: Vec<(&'static str, Box<dyn Measured>)>,
+    /// What each one's session weighs, in bytes.
+    pub(crate) sizes: Vec<(&'static str, f64)>,
+    backend: Backend,
     /// Where those that keep files have them.
-    _folder: TempDir,
+    folder: TempDir,
     sessions: usize,
     grain: u32,
 }
@@ -77,7 +81,9 @@ impl Lineup {
     pub(crate) async fn of(backend: Backend, sessions: usize) -> Result<Self> {
         let mut lineup = Self {
             subjects: Vec::new(),
-            _folder: tempfile::tempdir()?,
+            sizes: Vec::new(),
+            backend,
+            folder: tempfile::tempdir()?,
             sessions,
             grain: if backend == Backend::Memory { 32 } else { 1 },
         };
@@ -125,7 +131,7 @@ impl Lineup {
 
     async fn sqlite(&mut self, full: bool) -> Result<()> {
         let synchronous = if full { "full" } else { "normal" };
-        let file = |name: &str| self._folder.path().join(name).display().to_string();
+        let file = |name: &str| self.folder.path().join(name).display().to_string();
         let (ours, floor) = (file("tenure.db"), file("floor.db"));
         let (sqlx, rusqlite) = (file("sqlx.db"), file("rusqlite.db"));
         self.tenure(&format!("sqlite:{ours}?synchronous={synchronous}"))
@@ -150,7 +156,12 @@ impl Lineup {
     }
 
     async fn add(&mut self, name: &'static str, subject: impl Subject) -> Result<()> {
+        let before = weigh(self.backend, self.folder.path()).await?;
         let filled = Filled::new(subject, self.sessions, self.grain).await?;
+        let grown = weigh(self.backend, self.folder.path())
+            .await?
+            .saturating_sub(before);
+        self.sizes.push((name, grown as f64 / self.sessions as f64));
         self.subjects.push((name, Box::new(filled)));
         Ok(())
     }

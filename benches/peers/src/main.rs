@@ -8,6 +8,7 @@ mod lineup;
 mod ours;
 mod peers;
 mod report;
+mod scale;
 mod subject;
 mod visit;
 mod window;
@@ -119,6 +120,13 @@ async fn windows(
     note: &mut impl FnMut(Line) -> Result<()>,
 ) -> Result<()> {
     let lineup = Lineup::of(backend, extent.sessions).await?;
+    for (subject, bytes) in &lineup.sizes {
+        note(Line::Size {
+            backend: backend.name().to_owned(),
+            subject: (*subject).to_owned(),
+            bytes: *bytes,
+        })?;
+    }
     for round in 0..extent.rounds {
         for tasks in TASKS {
             let window = Window {

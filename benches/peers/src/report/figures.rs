@@ -29,6 +29,7 @@ pub(crate) struct Figures {
     bulk: BTreeMap<(String, String, usize), f64>,
     growth: Vec<(String, String, usize, f64)>,
     weights: Vec<(String, i64)>,
+    sizes: Vec<(String, String, f64)>,
 }
 
 impl Figures {
@@ -69,6 +70,11 @@ impl Figures {
                     sessions,
                     p50_us,
                 } => figures.growth.push((backend, work, sessions, p50_us)),
+                Line::Size {
+                    backend,
+                    subject,
+                    bytes,
+                } => figures.sizes.push((backend, subject, bytes)),
                 Line::Weight { what, bytes } => figures.weights.push((what, bytes)),
             }
         }
@@ -149,6 +155,13 @@ impl Figures {
 
     pub(crate) fn growth(&self) -> &[(String, String, usize, f64)] {
         &self.growth
+    }
+
+    /// What a session weighs, in bytes.
+    pub(crate) fn size(&self, backend: &str, subject: &str) -> Option<f64> {
+        let mut sizes = self.sizes.iter();
+        let found = sizes.find(|(of, who, _)| of == backend && who == subject);
+        found.map(|(.., bytes)| *bytes)
     }
 
     pub(crate) fn weights(&self) -> &[(String, i64)] {

@@ -15,6 +15,10 @@ pub(crate) fn page(figures: &Figures) -> String {
          a backend take turns, window by window, so that whatever else the machine does meets \
          all of them; figures are medians of the rounds. Machines differ and so do days: ratios \
          matter, and those under 1.3 are no difference.\n\n\
+         Tenure's round trips to a server, which `cargo test --test wire` counts: one for a load, \
+         a creation or an end, two for a load with a touch or a change, none for a forged token. A \
+         session's bytes are what memory (this process's, keys of the bench included), server or \
+         files grew by; the two subjects of Tenure share a store.\n\n\
          ![Throughput at 16 tasks](summary.svg)\n\n",
     );
     let out = &mut page;
@@ -96,6 +100,12 @@ fn windows(out: &mut String, figures: &Figures, backend: &str) {
             );
         }
     }
+    let sizes = subjects.iter().map(|subject| {
+        let size = figures.size(backend, subject);
+        size.map_or_else(|| "-".to_owned(), |bytes| format!("{bytes:.0} bytes"))
+    });
+    let sizes: Vec<_> = sizes.collect();
+    line(out, format_args!("| a session | {} |", sizes.join(" | ")));
 }
 
 fn bulk(out: &mut String, figures: &Figures, backend: &str) {
