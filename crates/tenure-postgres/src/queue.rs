@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tenure_store::{Error, Result};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::batch::{join, take};
@@ -21,12 +21,12 @@ use crate::worker::Worker;
 
 /// The callers' side. When it goes the connections are closed.
 pub(crate) struct Queue {
-    crew: Arc<Crew>,
+    pool: Arc<Pool>,
     deadline: Duration,
 }
 
 /// Some connections, and the calls that wait for one.
-struct Crew {
+struct Pool {
     state: Mutex<State>,
     /// How many calls may wait.
     length: usize,
@@ -36,30 +36,24 @@ struct Crew {
 /// Nobody waits while a connection is idle.
 struct State {
     waiting: VecDeque<Box<dyn Job>>,
-    idle: Vec<Member>,
+    idle: Vec<Worker>,
     closed: bool,
 }
 
-/// A worker, counted as long as it is there.
-pub(crate) struct Member {
-    pub(crate) worker: Worker,
-    pub(crate) present: mpsc::Sender<()>,
-}
-
 impl Queue {
-    pub(crate) fn new(idle: Vec<Member>, length: usize, deadline: Duration) -> Self {
+    pub(crate) fn new(idle: Vec<Worker>, length: usize, deadline: Duration) -> Self {
         let state = State {
             waiting: VecDeque::new(),
             idle,
             closed: false,
         };
-        let crew = Crew {
+        let pool = Pool {
             state: Mutex::new(state),
             length,
             runtime: Handle::current(),
         };
         Self {
-            crew: Arc::new(crew),
+            pool: Arc::new(pool),
             deadline,
         }
     }
@@ -67,7 +61,7 @@ impl Queue {
     /// Has an operation done.
     pub(crate) async fn submit<O: Operation>(&self, operation: O) -> Result<O::Answer> {
         let (caller, answer) = oneshot::channel();
-        let errand = self.crew.enter(Call::job(operation, caller))?;
+        let errand = self.pool.enter(Call::job(operation, caller))?;
         let answered = async {
             if let Some(errand) = errand {
                 errand.await;
@@ -86,10 +80,10 @@ impl Queue {
 
     /// Lets nothing more in. What waits is done all the same; then the connections are closed.
     pub(crate) fn close(&self) {
-        let mut state = self.crew.state();
+        let mut state = self.pool.state();
         state.closed = true;
-        for member in state.idle.drain(..) {
-            self.crew.runtime.spawn(member.leave());
+        for worker in state.idle.drain(..) {
+            self.pool.runtime.spawn(worker.leave());
         }
     }
 }
@@ -100,15 +94,15 @@ impl Drop for Queue {
     }
 }
 
-impl Crew {
+impl Pool {
     /// Lets a call wait; or, if a connection is free, gives it back as the caller's own errand.
     fn enter(self: &Arc<Self>, job: Box<dyn Job>) -> Result<Option<Errand>> {
         let mut state = self.state();
         if state.closed {
             return Err(Error::unavailable("the store is closed"));
         }
-        if let Some(member) = state.idle.pop() {
-            return Ok(Some(Errand::new(Arc::clone(self), member, job)));
+        if let Some(worker) = state.idle.pop() {
+            return Ok(Some(Errand::new(Arc::clone(self), worker, job)));
         }
         if state.waiting.len() >= self.length {
             return Err(Error::unavailable(
@@ -120,28 +114,28 @@ impl Crew {
     }
 
     /// What comes next for somebody who is free: all that waits; or nothing, and a rest.
-    fn next(&self, member: Member) -> Option<(Member, Vec<Box<dyn Job>>)> {
+    fn next(&self, worker: Worker) -> Option<(Worker, Vec<Box<dyn Job>>)> {
         let mut state = self.state();
         let batch = take(&mut state.waiting);
         if !batch.is_empty() {
-            return Some((member, batch));
+            return Some((worker, batch));
         }
         if state.closed {
-            self.runtime.spawn(member.leave());
+            self.runtime.spawn(worker.leave());
         } else {
-            state.idle.push(member);
+            state.idle.push(worker);
         }
         None
     }
 
     /// Carries out these, and then what waits, until nothing does.
-    async fn serve(self: Arc<Self>, mut member: Member, mut batch: Vec<Box<dyn Job>>) {
+    async fn serve(self: Arc<Self>, mut worker: Worker, mut batch: Vec<Box<dyn Job>>) {
         loop {
             for job in join(batch) {
-                member.worker.carry_out(job).await;
+                worker.carry_out(job).await;
             }
-            match self.next(member) {
-                Some(more) => (member, batch) = more,
+            match self.next(worker) {
+                Some(more) => (worker, batch) = more,
                 None => return,
             }
         }
@@ -149,13 +143,6 @@ impl Crew {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Member {
-    async fn leave(self) {
-        self.worker.leave().await;
-        drop(self.present);
     }
 }
 
@@ -167,14 +154,14 @@ struct Errand {
 }
 
 impl Errand {
-    fn new(crew: Arc<Crew>, mut member: Member, job: Box<dyn Job>) -> Self {
-        let runtime = crew.runtime.clone();
+    fn new(pool: Arc<Pool>, mut worker: Worker, job: Box<dyn Job>) -> Self {
+        let runtime = pool.runtime.clone();
         let rest = async move {
-            member.worker.carry_out(job).await;
+            worker.carry_out(job).await;
             // The caller has its answer, and does not work for others.
-            if let Some((member, batch)) = crew.next(member) {
-                let runtime = crew.runtime.clone();
-                runtime.spawn(crew.serve(member, batch));
+            if let Some((worker, batch)) = pool.next(worker) {
+                let runtime = pool.runtime.clone();
+                runtime.spawn(pool.serve(worker, batch));
             }
         };
         Self {

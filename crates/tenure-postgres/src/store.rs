@@ -14,7 +14,7 @@ use crate::end::{DISCARD, END};
 use crate::link::{Link, open};
 use crate::migrate::{check, known, latest, migrate};
 use crate::options::{PostgresOptions, Source};
-use crate::queue::{Member, Queue};
+use crate::queue::Queue;
 use crate::update::UPDATE;
 use crate::worker::Worker;
 
@@ -105,16 +105,13 @@ async fn serve(
     prepared: &'static [&'static str],
     present: &mpsc::Sender<()>,
 ) -> Result<Queue> {
-    let mut members = Vec::with_capacity(connections);
+    let mut workers = Vec::with_capacity(connections);
     for _ in 0..connections {
         let mut link = Link::new(options, prepared);
         in_time(options, link.db()).await?;
-        members.push(Member {
-            worker: Worker::new(link, options.deadline),
-            present: present.clone(),
-        });
+        workers.push(Worker::new(link, options.deadline, present.clone()));
     }
-    Ok(Queue::new(members, options.queue_length, options.deadline))
+    Ok(Queue::new(workers, options.queue_length, options.deadline))
 }
 
 async fn in_time<T>(

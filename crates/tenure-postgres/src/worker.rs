@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tenure_store::{Error, Result};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::db::Db;
@@ -17,11 +18,17 @@ const ATTEMPTS: u32 = 4;
 pub(crate) struct Worker {
     link: Link,
     deadline: Duration,
+    /// Goes when the worker does.
+    _present: mpsc::Sender<()>,
 }
 
 impl Worker {
-    pub(crate) fn new(link: Link, deadline: Duration) -> Self {
-        Self { link, deadline }
+    pub(crate) fn new(link: Link, deadline: Duration, present: mpsc::Sender<()>) -> Self {
+        Self {
+            link,
+            deadline,
+            _present: present,
+        }
     }
 
     /// Takes leave of the server.

@@ -14,8 +14,11 @@ use crate::row::Columns;
 /// So many statements stay prepared: more than there are.
 const PREPARED: usize = 64;
 
-/// In KiB, when negative: the upper pages of the indexes of millions of sessions.
-const CACHE: i64 = -16_384;
+/// How much of the file a connection keeps in memory, in KiB: the upper pages of the indexes
+/// of millions of sessions.
+const CACHE: u32 = 16_384;
+/// The same for the connection that loads: the sessions that are in use too.
+const LOADING_CACHE: u32 = 65_536;
 
 pub(crate) struct Db {
     connection: Connection,
@@ -41,6 +44,14 @@ impl Db {
         Self::open(options, OpenFlags::SQLITE_OPEN_READ_ONLY)
     }
 
+    /// For the connection that loads: nobody who asks it waits for another's lock.
+    pub(crate) fn loading(options: &SqliteOptions) -> Result<Self> {
+        let db = Self::reading(options)?;
+        db.keep(LOADING_CACHE)?;
+        db.wait_for_locks(Duration::ZERO)?;
+        Ok(db)
+    }
+
     fn open(options: &SqliteOptions, flags: OpenFlags) -> Result<Self> {
         let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&options.path, flags).map_err(from_driver)?;
@@ -49,8 +60,13 @@ impl Db {
             connection,
             numbers: RefCell::default(),
         };
-        db.set("cache_size", CACHE)?;
+        db.keep(CACHE)?;
         Ok(db)
+    }
+
+    /// SQLite takes a negative number for KiB.
+    fn keep(&self, cache: u32) -> Result<()> {
+        self.set("cache_size", -i64::from(cache))
     }
 
     fn set(&self, pragma: &str, value: impl Into<i64>) -> Result<()> {

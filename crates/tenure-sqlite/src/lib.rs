@@ -44,11 +44,11 @@
 
 mod access;
 mod batch;
+mod combine;
 mod contract;
 mod create;
 mod db;
 mod describe;
-mod desk;
 mod due;
 mod end;
 mod error;

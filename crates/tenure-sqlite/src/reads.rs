@@ -10,33 +10,33 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::combine::Combiner;
 use crate::db::Db;
-use crate::desk::Desk;
 use crate::error::was_busy;
 use crate::job::Operation;
 use crate::options::SqliteOptions;
 use crate::writes::{closed, too_late, too_many};
 
 pub(crate) struct Reads {
-    shelf: Arc<Shelf>,
+    pool: Arc<Pool>,
     connections: u32,
     /// How many callers wait for a connection, and how many may.
     waiting: AtomicUsize,
     length: usize,
     deadline: Duration,
-    desk: Option<Arc<Desk>>,
+    combiner: Option<Arc<Combiner>>,
 }
 
 /// The connections that nobody uses. There is a permit for each.
-struct Shelf {
+struct Pool {
     idle: Mutex<Vec<Db>>,
     permits: Semaphore,
 }
 
 /// A connection in use; it goes back by itself.
-struct Lent {
+struct Borrowed {
     db: Option<Db>,
-    shelf: Arc<Shelf>,
+    pool: Arc<Pool>,
 }
 
 impl Reads {
@@ -47,7 +47,7 @@ impl Reads {
         let connections = u32::try_from(idle.len())
             .map_err(|_| Error::new(ErrorKind::Misconfigured, "readers: fewer will do"))?;
         Ok(Self {
-            shelf: Arc::new(Shelf {
+            pool: Arc::new(Pool {
                 permits: Semaphore::new(idle.len()),
                 idle: Mutex::new(idle),
             }),
@@ -55,16 +55,20 @@ impl Reads {
             waiting: AtomicUsize::new(0),
             length: options.queue_length,
             deadline: options.deadline,
-            desk: options.in_place.then(|| Desk::open(options)).transpose()?,
+            combiner: options
+                .in_place
+                .then(|| Combiner::open(options))
+                .transpose()?,
         })
     }
 
     /// Reads what is quickly read: a row or two.
     pub(crate) async fn quick<O: Operation + Clone>(&self, operation: O) -> Result<O::Answer> {
-        let Some(desk) = &self.desk else {
+        let Some(combiner) = &self.combiner else {
             return self.aside(operation).await;
         };
-        match desk.ask(operation.clone()).await {
+        match combiner.read(operation.clone()).await {
+            // Somebody mends the log after a crash: that takes longer.
             Err(error) if was_busy(&error) => self.aside(operation).await,
             answered => answered,
         }
@@ -72,9 +76,9 @@ impl Reads {
 
     /// Reads on a thread that may take its time.
     pub(crate) async fn aside<O: Operation>(&self, operation: O) -> Result<O::Answer> {
-        let lent = self.lend().await?;
+        let borrowed = self.connection().await?;
         let deadline = self.deadline;
-        let reading = spawn_blocking(move || lent.run(&operation, deadline));
+        let reading = spawn_blocking(move || borrowed.run(&operation, deadline));
         match timeout(deadline, reading).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(_)) => Err(Error::unavailable("the runtime shuts down")),
@@ -82,20 +86,20 @@ impl Reads {
         }
     }
 
-    async fn lend(&self) -> Result<Lent> {
-        let permit = match self.shelf.permits.try_acquire() {
+    async fn connection(&self) -> Result<Borrowed> {
+        let permit = match self.pool.permits.try_acquire() {
             Ok(permit) => permit,
             Err(_) => self.wait().await?,
         };
         permit.forget();
-        let db = self.shelf.idle().pop();
-        let shelf = Arc::clone(&self.shelf);
-        Ok(Lent { db, shelf })
+        let db = self.pool.idle().pop();
+        let pool = Arc::clone(&self.pool);
+        Ok(Borrowed { db, pool })
     }
 
     async fn wait(&self) -> Result<SemaphorePermit<'_>> {
         let _place = Place::among(&self.waiting, self.length)?;
-        match timeout(self.deadline, self.shelf.permits.acquire()).await {
+        match timeout(self.deadline, self.pool.permits.acquire()).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) => Err(closed()),
             Err(_) => Err(too_late(self.deadline)),
@@ -104,30 +108,30 @@ impl Reads {
 
     /// Lets nothing more in, and waits until what was accepted is done.
     pub(crate) async fn close(&self) {
-        if let Some(desk) = &self.desk {
-            desk.close();
+        if let Some(combiner) = &self.combiner {
+            combiner.close();
         }
         // An error says that it was closed before.
         if self
-            .shelf
+            .pool
             .permits
             .acquire_many(self.connections)
             .await
             .is_ok()
         {
-            self.shelf.permits.close();
-            self.shelf.idle().clear();
+            self.pool.permits.close();
+            self.pool.idle().clear();
         }
     }
 }
 
-impl Shelf {
+impl Pool {
     fn idle(&self) -> MutexGuard<'_, Vec<Db>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Lent {
+impl Borrowed {
     fn run<O: Operation>(&self, operation: &O, patience: Duration) -> Result<O::Answer> {
         let db = self.db.as_ref().ok_or_else(closed)?;
         db.wait_for_locks(patience)?;
@@ -135,10 +139,10 @@ impl Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for Borrowed {
     fn drop(&mut self) {
-        self.shelf.idle().extend(self.db.take());
-        self.shelf.permits.add_permits(1);
+        self.pool.idle().extend(self.db.take());
+        self.pool.permits.add_permits(1);
     }
 }
 

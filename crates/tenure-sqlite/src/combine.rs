@@ -1,6 +1,6 @@
 //! The connection on which callers read by themselves, on their own threads.
 //!
-//! One at a time has it, and reads for those who came meanwhile before it leaves (*flat
+//! One at a time has it, and reads for those who came meanwhile before it lets go (*flat
 //! combining*, Hendler et al., SPAA 2010): connections that read at the same time would
 //! queue for the one lock of SQLite's page cache, and sleep.
 
@@ -17,41 +17,39 @@ use crate::job::{Call, Job, Operation};
 use crate::options::SqliteOptions;
 use crate::writes::{closed, too_late, too_many};
 
-/// For so many others at most does a caller read before somebody else goes on.
-const FAVOURS: usize = 64;
+/// For so many others at most does a caller read before a task goes on.
+const MAX_COMBINED: usize = 64;
 
-pub(crate) struct Desk {
+pub(crate) struct Combiner {
     /// `None` once the store is closed.
     db: Mutex<Option<Db>>,
-    line: Mutex<VecDeque<Box<dyn Job>>>,
-    /// How many may be in the line, and how long.
+    waiting: Mutex<VecDeque<Box<dyn Job>>>,
+    /// How many may wait, and how long.
     length: usize,
     deadline: Duration,
 }
 
-impl Desk {
+impl Combiner {
     pub(crate) fn open(options: &SqliteOptions) -> Result<Arc<Self>> {
-        let db = Db::reading(options)?;
-        db.wait_for_locks(Duration::ZERO)?;
         Ok(Arc::new(Self {
-            db: Mutex::new(Some(db)),
-            line: Mutex::default(),
+            db: Mutex::new(Some(Db::loading(options)?)),
+            waiting: Mutex::default(),
             length: options.queue_length,
             deadline: options.deadline,
         }))
     }
 
-    pub(crate) async fn ask<O: Operation>(self: &Arc<Self>, operation: O) -> Result<O::Answer> {
-        if let Some(db) = self.sit_down() {
+    pub(crate) async fn read<O: Operation>(self: &Arc<Self>, operation: O) -> Result<O::Answer> {
+        if let Some(db) = self.try_lock() {
             let answer = operation.run(db.as_ref().ok_or_else(closed)?);
             drop(db);
-            self.do_favours();
+            self.combine();
             return answer;
         }
         let (caller, answer) = oneshot::channel();
         self.queue(Box::new(Call::new(operation, caller)))?;
         // Whoever was there may have left before it saw this.
-        self.do_favours();
+        self.combine();
         match timeout(self.deadline, answer).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(_)) => Err(Error::unavailable("the store stopped before its answer")),
@@ -60,33 +58,34 @@ impl Desk {
     }
 
     /// Lets nobody read any more. It waits for whoever does, which is not long.
-    pub(crate) fn close(&self) {
-        let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
-        *db = None;
+    pub(crate) fn close(self: &Arc<Self>) {
+        *self.db.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        // Those who wait are told.
+        self.combine();
     }
 
     fn queue(&self, job: Box<dyn Job>) -> Result<()> {
-        let mut line = self.line();
-        if line.len() >= self.length {
+        let mut waiting = self.waiting();
+        if waiting.len() >= self.length {
             return Err(too_many());
         }
-        line.push_back(job);
+        waiting.push_back(job);
         Ok(())
     }
 
-    /// Reads for those in the line, unless somebody else does.
-    fn do_favours(self: &Arc<Self>) {
-        let mut left = FAVOURS;
-        while !self.line().is_empty() {
-            let Some(db) = self.sit_down() else {
+    /// Reads for those who wait, unless somebody else does.
+    fn combine(self: &Arc<Self>) {
+        let mut left = MAX_COMBINED;
+        while !self.waiting().is_empty() {
+            let Some(db) = self.try_lock() else {
                 return;
             };
             while let Some(mut job) = self.next() {
                 if left == 0 {
-                    self.line().push_front(job);
+                    self.waiting().push_front(job);
                     drop(db);
-                    let desk = Arc::clone(self);
-                    tokio::spawn(async move { desk.do_favours() });
+                    let combiner = Arc::clone(self);
+                    tokio::spawn(async move { combiner.combine() });
                     return;
                 }
                 left -= 1;
@@ -100,10 +99,10 @@ impl Desk {
     }
 
     fn next(&self) -> Option<Box<dyn Job>> {
-        self.line().pop_front()
+        self.waiting().pop_front()
     }
 
-    fn sit_down(&self) -> Option<MutexGuard<'_, Option<Db>>> {
+    fn try_lock(&self) -> Option<MutexGuard<'_, Option<Db>>> {
         match self.db.try_lock() {
             Ok(db) => Some(db),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -111,7 +110,7 @@ impl Desk {
         }
     }
 
-    fn line(&self) -> MutexGuard<'_, VecDeque<Box<dyn Job>>> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Box<dyn Job>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
