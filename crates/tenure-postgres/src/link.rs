@@ -1,4 +1,4 @@
-//! A connection that a task keeps: opened, set up, and opened anew after it broke.
+//! A connection that is kept: opened, set up, and opened anew after it broke.
 
 use std::time::Duration;
 

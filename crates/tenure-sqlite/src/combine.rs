@@ -98,8 +98,10 @@ impl Combiner {
         }
     }
 
+    /// Who waited longest and still does.
     fn next(&self) -> Option<Box<dyn Job>> {
-        self.waiting().pop_front()
+        let mut waiting = self.waiting();
+        std::iter::from_fn(|| waiting.pop_front()).find(|job| !job.is_abandoned())
     }
 
     fn try_lock(&self) -> Option<MutexGuard<'_, Option<Db>>> {

@@ -1,4 +1,4 @@
-//! A connection, and the three ways in which statements run on it.
+//! A connection, and how statements run on it.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

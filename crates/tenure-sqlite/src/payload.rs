@@ -18,8 +18,7 @@ pub(crate) fn inline(payload: &Payload) -> Option<&[u8]> {
 pub(crate) fn store_apart(number: i64, payload: &Payload, db: &Db) -> Result<()> {
     if inline(payload).is_none() {
         db.execute(
-            "INSERT INTO payload (number, bytes) VALUES (?1, ?2) \
-             ON CONFLICT (number) DO UPDATE SET bytes = excluded.bytes",
+            "INSERT INTO payload (number, bytes) VALUES (?1, ?2)",
             params![number, payload.as_bytes()],
         )?;
     }
@@ -28,8 +27,6 @@ pub(crate) fn store_apart(number: i64, payload: &Payload, db: &Db) -> Result<()>
 
 /// The same in place of another payload.
 pub(crate) fn replace_apart(number: i64, payload: &Payload, db: &Db) -> Result<()> {
-    if inline(payload).is_some() {
-        db.execute("DELETE FROM payload WHERE number = ?1", [number])?;
-    }
+    db.execute("DELETE FROM payload WHERE number = ?1", [number])?;
     store_apart(number, payload, db)
 }

@@ -114,7 +114,7 @@ impl<'r> Columns<'r> {
             .ok_or_else(|| corrupt("a session's payload is missing"))
     }
 
-    /// What became of the session; `None` if nobody has ended it. Also its `due_at`.
+    /// What became of the session, `None` if nobody has ended it; and where its row stands.
     pub(crate) fn tombstone(&mut self) -> Result<(Option<Tombstone>, Standing)> {
         let standing = Standing {
             queue: self.get()?,

@@ -9,8 +9,8 @@ use futures_util::future::join_all;
 use support::{Place, at, id, portal, put, record, store};
 use tenure_sqlite::{SqliteOptions, Synchronous};
 use tenure_store::{
-    Access, Change, Created, Durability, ErrorKind, Filter, Namespace, Payload, SessionStore,
-    Updated, Version,
+    Access, Change, Created, Durability, ErrorKind, Namespace, Payload, SessionStore, Updated,
+    Version,
 };
 
 #[tokio::test]
@@ -130,34 +130,6 @@ async fn a_full_queue_is_unavailable_at_once() {
         assert!(error.is_unavailable(), "{error}");
     }
     assert!(store.touch(&portal, id(1), at(1)).await.expect("touched"));
-}
-
-#[tokio::test]
-async fn more_readers_than_may_wait_are_unavailable_at_once() {
-    let place = Place::new();
-    let store = store(place.options().queue_length(1).readers(1)).await;
-    put(&store, &record(1)).await;
-    let (portal, all) = (portal(), Filter::all(10));
-    let lists = join_all((0..5).map(|_| store.list(&portal, &all, at(1)))).await;
-    let (done, refused): (Vec<_>, Vec<_>) = lists.into_iter().partition(Result::is_ok);
-    assert_eq!((done.len(), refused.len()), (2, 3), "one reads, one waits");
-    for error in refused.into_iter().filter_map(Result::err) {
-        assert!(error.is_unavailable(), "{error}");
-    }
-    let loaded = store.load(&portal, id(1), at(1)).await.expect("answers");
-    assert_eq!(loaded, Some(record(1)));
-}
-
-#[tokio::test]
-async fn a_load_is_the_same_in_place_and_aside() {
-    let place = Place::new();
-    let store = store(place.options().load_in_place(false)).await;
-    put(&store, &record(1)).await;
-    let loaded = store.load(&portal(), id(1), at(1)).await.expect("answers");
-    assert_eq!(loaded, Some(record(1)));
-    store.close().await.expect("closed");
-    let closed = store.load(&portal(), id(1), at(1)).await;
-    assert!(closed.expect_err("closed").is_unavailable());
 }
 
 #[tokio::test]
