@@ -154,8 +154,13 @@ async fn accept(listener: TcpListener, here: SocketAddr, server: SocketAddr, wir
         };
         tokio::select! {
             accepted = accepted => if let Ok((client, _)) = accepted {
-                wire.connections.fetch_add(1, Ordering::SeqCst);
-                connections.spawn(carry(client, server, Arc::clone(&wire)));
+                // In this order: who refuses and then cuts is to miss no connection that was
+                // on its way meanwhile.
+                let age = wire.age.subscribe();
+                if *wire.line.borrow() != Line::Refusing {
+                    wire.connections.fetch_add(1, Ordering::SeqCst);
+                    connections.spawn(carry(client, server, Arc::clone(&wire), age));
+                }
             },
             changed = line.changed() => if changed.is_err() {
                 return;
@@ -165,9 +170,12 @@ async fn accept(listener: TcpListener, here: SocketAddr, server: SocketAddr, wir
 }
 
 /// One connection, until either side or a fault ends it.
-async fn carry(client: TcpStream, server: SocketAddr, wire: Arc<Wire>) {
-    let mut age = wire.age.subscribe();
-    age.mark_unchanged();
+async fn carry(
+    client: TcpStream,
+    server: SocketAddr,
+    wire: Arc<Wire>,
+    mut age: watch::Receiver<u64>,
+) {
     let carried = async {
         wire.passable().await;
         let server = TcpStream::connect(server).await?;
