@@ -2,8 +2,9 @@
 //! about to seal or open something asks for them anew.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use arc_swap::{ArcSwap, Guard};
 use tenure_store::Namespace;
 
 use crate::KeyRing;
@@ -34,11 +35,11 @@ impl NamespaceKeys {
     }
 }
 
-/// Holds the keys in use. The lock is held for no longer than it takes to copy a pointer.
+/// Holds the keys in use. Whoever asks for them writes nothing that threads share.
 pub(crate) struct Keys {
     ns: Namespace,
     sealing: Sealing,
-    current: RwLock<Arc<NamespaceKeys>>,
+    current: ArcSwap<NamespaceKeys>,
 }
 
 impl Keys {
@@ -46,20 +47,19 @@ impl Keys {
         Self {
             ns: ns.clone(),
             sealing,
-            current: RwLock::new(Arc::new(NamespaceKeys::new(ring, ns, sealing))),
+            current: ArcSwap::from_pointee(NamespaceKeys::new(ring, ns, sealing)),
         }
     }
 
     /// The keys of this moment. They stay whole whatever is exchanged meanwhile; what
     /// waits for something asks again afterwards.
-    pub(crate) fn current(&self) -> Arc<NamespaceKeys> {
-        let current = self.current.read();
-        Arc::clone(&current.unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn current(&self) -> Guard<Arc<NamespaceKeys>> {
+        self.current.load()
     }
 
     pub(crate) fn exchange(&self, ring: &KeyRing) {
         let next = Arc::new(NamespaceKeys::new(ring, &self.ns, self.sealing));
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
+        self.current.store(next);
         tracing::info!(namespace = %self.ns, keys = ?ring, "the keys were exchanged");
     }
 }
