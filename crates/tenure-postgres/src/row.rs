@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use sqlx::postgres::PgRow;
 use sqlx::types::Uuid;
-use sqlx::{Decode, Postgres, Row, Type};
+use sqlx::{Column as _, Decode, Postgres, Row, Type};
 use tenure_store::{
     Cursor, End, EndReason, Entry, Failure, Namespace, Payload, Phase, Principal, Record, Result,
     Rotation, SessionId, State, Timeout, Timestamp, Tombstone, Version,
@@ -21,14 +21,14 @@ pub(crate) const DEAD: i64 = -2;
 /// `queue` of a tombstone that somebody holds, or held until its lease ran out.
 pub(crate) const HELD: i64 = -3;
 
-/// The columns that [`record`] reads, of the session `s`.
+/// The columns that [`record`] reads, of the session `s`, in this order.
 macro_rules! record_columns {
     () => {
         "s.id, s.created, s.last_access, s.accesses, s.idle_timeout, s.lifetime, s.leaves_at, \
          s.principal, s.rotation, s.previous_until, s.version, s.payload"
     };
 }
-/// The columns that [`record`] and [`tombstone`] read, of the session `s`.
+/// The columns that [`record`] and [`tombstone`] read, of the session `s`, in this order.
 macro_rules! columns {
     () => {
         concat!(
@@ -118,54 +118,106 @@ pub(crate) fn ids(rows: &[PgRow]) -> Result<HashSet<SessionId>> {
 }
 
 pub(crate) fn record(row: &PgRow) -> Result<Record> {
-    let rotation = u32::try_from(get::<i32>(row, "rotation")?)
-        .ok()
-        .and_then(|number| Rotation::new(number, time(row, "previous_until").ok()?).ok())
-        .ok_or_else(|| corrupt("a session's rotation is out of range"))?;
+    let mut columns = Columns::from(row, "id")?;
     Ok(Record {
-        id: id(row)?,
-        created: instant(row, "created")?,
-        last_access: instant(row, "last_access")?,
-        accesses: get::<i64>(row, "accesses")?
+        id: SessionId::from_bytes(columns.get::<Uuid>()?.into_bytes()),
+        created: columns.instant()?,
+        last_access: columns.instant()?,
+        accesses: columns
+            .get::<i64>()?
             .try_into()
             .map_err(|_| corrupt("a session's number of accesses is negative"))?,
-        idle_timeout: timeout(row, "idle_timeout")?,
-        lifetime: timeout(row, "lifetime")?,
-        leaves_at: time(row, "leaves_at")?,
-        principal: get::<Option<&str>>(row, "principal")?
+        idle_timeout: columns.timeout()?,
+        lifetime: columns.timeout()?,
+        leaves_at: columns.time()?,
+        principal: columns
+            .get::<Option<&str>>()?
             .map(Principal::new)
             .transpose()
             .map_err(|_| corrupt("a session's principal is out of range"))?,
-        rotation,
-        version: Version::new(get::<i64>(row, "version")?.cast_unsigned()),
-        payload: Payload::new(get::<Vec<u8>>(row, "payload")?),
+        rotation: columns.rotation()?,
+        version: Version::new(columns.get::<i64>()?.cast_unsigned()),
+        payload: Payload::new(columns.get::<Vec<u8>>()?),
     })
 }
 
 /// What became of the session; `None` if nobody has ended it.
 pub(crate) fn tombstone(row: &PgRow) -> Result<Option<Tombstone>> {
-    let due = instant(row, "due_at");
-    let phase = match get::<i64>(row, "queue")? {
+    let mut columns = Columns::from(row, "queue")?;
+    let (queue, due) = (columns.get::<i64>()?, columns.instant());
+    let phase = match queue {
         WAITING => Phase::Waiting { from: due? },
         HELD => Phase::Held { until: due? },
         DEAD => Phase::Dead,
         _ => return Ok(None),
     };
-    let reason = u8::try_from(get::<i16>(row, "end_reason")?)
+    let reason = u8::try_from(columns.get::<i16>()?)
         .ok()
         .and_then(EndReason::from_code)
         .ok_or_else(|| corrupt("a session ended for an unknown reason"))?;
     Ok(Some(Tombstone {
         end: End {
             reason,
-            at: instant(row, "end_at")?,
+            at: columns.instant()?,
         },
         phase,
-        claims: count(row, "claims")?,
-        failures: count(row, "failures")?,
-        unsettled: count(row, "unsettled")?,
-        last_failure: get::<Option<&str>>(row, "last_failure")?.map(Failure::new),
+        claims: columns.count()?,
+        failures: columns.count()?,
+        unsettled: columns.count()?,
+        last_failure: columns.get::<Option<&str>>()?.map(Failure::new),
     }))
+}
+
+/// A row's columns from one of them on, read from left to right: names are looked up once for
+/// a row, and not for each of its values.
+struct Columns<'r> {
+    row: &'r PgRow,
+    next: usize,
+}
+
+impl<'r> Columns<'r> {
+    fn from(row: &'r PgRow, first: &str) -> Result<Self> {
+        let next = row.try_column(first).map_err(from_driver)?.ordinal();
+        Ok(Self { row, next })
+    }
+
+    fn get<T>(&mut self) -> Result<T>
+    where
+        T: Decode<'r, Postgres> + Type<Postgres>,
+    {
+        let column = self.next;
+        self.next += 1;
+        self.row.try_get(column).map_err(from_driver)
+    }
+
+    fn instant(&mut self) -> Result<Timestamp> {
+        present(self.time()?)
+    }
+
+    fn time(&mut self) -> Result<Option<Timestamp>> {
+        in_range(self.get()?)
+    }
+
+    fn timeout(&mut self) -> Result<Option<Timeout>> {
+        self.get::<Option<i64>>()?
+            .map(Timeout::from_millis)
+            .transpose()
+            .map_err(|_| corrupt("a session's time-out is out of range"))
+    }
+
+    fn rotation(&mut self) -> Result<Rotation> {
+        let (number, previous) = (self.get::<i32>()?, self.time()?);
+        u32::try_from(number)
+            .ok()
+            .and_then(|number| Rotation::new(number, previous).ok())
+            .ok_or_else(|| corrupt("a session's rotation is out of range"))
+    }
+
+    fn count(&mut self) -> Result<u32> {
+        self.get::<i32>()?
+            .try_into()
+            .map_err(|_| corrupt("a tombstone's counter is out of range"))
+    }
 }
 
 /// The session as it lies there at `now`, from a row that has the namespace's `epoch` and, for
@@ -208,25 +260,20 @@ pub(crate) fn cursor(row: &PgRow) -> Result<Cursor> {
 }
 
 fn instant(row: &PgRow, column: &str) -> Result<Timestamp> {
-    time(row, column)?.ok_or_else(|| corrupt("a session's time is missing"))
+    present(time(row, column)?)
 }
 
 pub(crate) fn time(row: &PgRow, column: &str) -> Result<Option<Timestamp>> {
-    get::<Option<i64>>(row, column)?
+    in_range(get(row, column)?)
+}
+
+fn present(time: Option<Timestamp>) -> Result<Timestamp> {
+    time.ok_or_else(|| corrupt("a session's time is missing"))
+}
+
+fn in_range(millis: Option<i64>) -> Result<Option<Timestamp>> {
+    millis
         .map(Timestamp::from_millis)
         .transpose()
         .map_err(|_| corrupt("a session's time is out of range"))
-}
-
-fn timeout(row: &PgRow, column: &str) -> Result<Option<Timeout>> {
-    get::<Option<i64>>(row, column)?
-        .map(Timeout::from_millis)
-        .transpose()
-        .map_err(|_| corrupt("a session's time-out is out of range"))
-}
-
-fn count(row: &PgRow, column: &str) -> Result<u32> {
-    get::<i32>(row, column)?
-        .try_into()
-        .map_err(|_| corrupt("a tombstone's counter is out of range"))
 }
