@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tempfile::TempDir;
+use tenure::SessionStore;
 
 use crate::floors::{map::Map, postgres, redis::Redis, sqlite::Sqlite};
 use crate::ours::{library::Library, store::Store};
@@ -131,13 +132,18 @@ impl Lineup {
 
     async fn sqlite(&mut self, full: bool) -> Result<()> {
         let synchronous = if full { "full" } else { "normal" };
-        let file = |name: &str| self.folder.path().join(name).display().to_string();
-        let (ours, floor) = (file("tenure.db"), file("floor.db"));
+        let folder = self.folder.path().to_owned();
+        let file = |name: &str| folder.join(name).display().to_string();
+        // A file for each, as each keeps a part of it in memory.
+        let ours = |name: &str| format!("sqlite:{}?synchronous={synchronous}", file(name));
+        let (library, store) = (ours("tenure.db"), ours("store.db"));
         let (sqlx, rusqlite) = (file("sqlx.db"), file("rusqlite.db"));
-        self.tenure(&format!("sqlite:{ours}?synchronous={synchronous}"))
-            .await?;
-        self.add("floor: rusqlite", Sqlite::open(&floor, synchronous)?)
-            .await?;
+        let library = tenure_connect::connect(&library).await?;
+        self.library(library).await?;
+        let store = tenure_connect::connect(&store).await?;
+        self.store(store).await?;
+        let floor = Sqlite::open(&file("floor.db"), synchronous)?;
+        self.add("floor: rusqlite", floor).await?;
         self.add(
             "tower-sessions rusqlite",
             TowerRusqlite::open(&rusqlite, full).await?,
@@ -150,8 +156,16 @@ impl Lineup {
     /// The whole library, and beside it the store alone.
     async fn tenure(&mut self, url: &str) -> Result<()> {
         let store = tenure_connect::connect(url).await?;
-        let library = Library::new(Arc::clone(&store), self.sessions).await?;
-        self.add("tenure", library).await?;
+        self.library(Arc::clone(&store)).await?;
+        self.store(store).await
+    }
+
+    async fn library(&mut self, store: Arc<dyn SessionStore>) -> Result<()> {
+        let library = Library::new(store, self.sessions).await?;
+        self.add("tenure", library).await
+    }
+
+    async fn store(&mut self, store: Arc<dyn SessionStore>) -> Result<()> {
         self.add("tenure store", Store::new(store).await?).await
     }
 

@@ -43,7 +43,7 @@ const QUICK: Extent = Extent {
 };
 const FULL: Extent = Extent {
     sessions: 100_000,
-    rounds: 3,
+    rounds: 5,
     span: Duration::from_millis(250),
     most: 1_000_000,
     storm: Duration::from_mins(10),
