@@ -11,7 +11,10 @@
 ///   as many entries of the index at most, so that it costs the same however many sessions are
 ///   live.
 /// - `locked`: those of them that nobody else has locked, if that instant still is what it was.
-///   Sessions of older epochs are due whenever anybody looks.
+///   Sessions of older epochs are due whenever anybody looks. A row is found by its place in
+///   the table, as `candidate` has just been there: looking its id up again, in an index that
+///   is all over memory, was half of what a removal costs. Who changed a row meanwhile has put
+///   it in another place; then it is left for the next time.
 /// - `judged`: whether it `takes` them, and from when they are truly due: the earliest cause of
 ///   an end, or later than anybody thought because they were used. What is due only behind the
 ///   last candidate is left for its turn.
@@ -22,27 +25,26 @@ macro_rules! due {
             ", older AS MATERIALIZED (SELECT r.ns, \
              coalesce(lag(r.epoch) OVER (ORDER BY r.epoch), -1) AS above, r.epoch AS upto, r.at \
              FROM n JOIN tenure_reset r ON r.ns = n.ns ORDER BY r.epoch LIMIT 8), \
-             candidate AS MATERIALIZED (SELECT id, due, \
+             candidate AS MATERIALIZED (SELECT place, id, due, \
              sum(size) OVER (ORDER BY due, id) - size AS bytes_before FROM ( \
-             SELECT q.id, q.due, q.size FROM n \
+             SELECT q.place, q.id, q.due, q.size FROM n \
              CROSS JOIN LATERAL (VALUES (n.epoch, $3), (-1, ",
             $waiting,
             "), (-3, $3)) AS a (queue, upto) \
-             CROSS JOIN LATERAL (SELECT t.id, t.due_at AS due, \
+             CROSS JOIN LATERAL (SELECT t.ctid AS place, t.id, t.due_at AS due, \
              octet_length(t.payload) AS size FROM tenure_session t WHERE t.ns = n.ns \
              AND t.queue = a.queue AND t.due_at <= a.upto ORDER BY t.due_at, t.id LIMIT $4) q \
              UNION ALL \
-             SELECT q.id, least(q.due, o.at), q.size FROM older o \
-             CROSS JOIN LATERAL (SELECT t.id, t.due_at AS due, \
+             SELECT q.place, q.id, least(q.due, o.at), q.size FROM older o \
+             CROSS JOIN LATERAL (SELECT t.ctid AS place, t.id, t.due_at AS due, \
              octet_length(t.payload) AS size FROM tenure_session t WHERE t.ns = o.ns \
              AND t.queue > o.above AND t.queue <= o.upto \
              ORDER BY t.queue, t.due_at, t.id LIMIT $4) q \
              ) c ORDER BY due, id LIMIT $4), \
-             locked AS MATERIALIZED (SELECT s.id, s.queue, n.epoch, s.due_at, s.expires_at, \
+             locked AS MATERIALIZED (SELECT s.ctid AS place, s.id, s.queue, n.epoch, s.due_at, s.expires_at, \
              s.last_access, s.idle_timeout, s.created, s.lifetime, s.leaves_at \
-             FROM n CROSS JOIN candidate c JOIN tenure_session s ON ",
-            crate::row::by_key!("c.id"),
-            " WHERE c.bytes_before < $5 AND (s.queue + 0 BETWEEN 0 AND n.epoch - 1 \
+             FROM n CROSS JOIN candidate c JOIN tenure_session s ON s.ctid = c.place \
+             WHERE c.bytes_before < $5 AND (s.queue + 0 BETWEEN 0 AND n.epoch - 1 \
              OR s.queue + 0 = -1 AND s.due_at <= ",
             $waiting,
             " OR s.queue + 0 IN (n.epoch, -3) AND s.due_at <= $3) ",

@@ -10,7 +10,7 @@ use tenure_store::{
 use crate::db::Db;
 use crate::due::{due, next_due};
 use crate::job::{Needs, Single};
-use crate::row::{by_key, columns, get, id, on_namespace, record, time, tombstone, with_namespace};
+use crate::row::{columns, get, id, on_namespace, record, time, tombstone, with_namespace};
 
 /// One step looks at no more rows, and returns about as many bytes of payload at most.
 const MAX_ROWS: u32 = 1000;
@@ -39,9 +39,7 @@ const CLAIM: &str = concat!(
      WHEN j.leaves_at THEN 4 \
      WHEN least(j.last_access + j.idle_timeout, 9007199254740992) THEN 2 \
      WHEN least(j.created + j.lifetime, 9007199254740992) THEN 3 ELSE 5 END) END \
-     FROM judged j WHERE ",
-    by_key!("j.id"),
-    " RETURNING j.takes, j.true_due, ",
+     FROM judged j WHERE s.ctid = j.place RETURNING j.takes, j.true_due, ",
     columns!(),
     ") SELECT t.*, w.* FROM (SELECT (SELECT count(*) FROM candidate) AS candidates, \
      (SELECT count(*) FROM older) AS resets, ",
@@ -116,13 +114,9 @@ pub(crate) struct Purge {
 const PURGE: &str = concat!(
     due!("9007199254740992", "AND NOT n.hooks_expected "),
     ", removed AS (DELETE FROM tenure_session s USING judged j \
-     WHERE j.takes AND ",
-    by_key!("j.id"),
-    " RETURNING 1), \
+     WHERE j.takes AND s.ctid = j.place RETURNING 1), \
      moved AS (UPDATE tenure_session s SET due_at = j.true_due FROM judged j \
-     WHERE NOT j.takes AND ",
-    by_key!("j.id"),
-    " RETURNING s.due_at) \
+     WHERE NOT j.takes AND s.ctid = j.place RETURNING s.due_at) \
      SELECT (SELECT hooks_expected FROM n) AS hooks_expected, \
      (SELECT count(*) FROM candidate) AS candidates, (SELECT count(*) FROM older) AS resets, \
      (SELECT count(*) FROM removed) AS removed, (SELECT count(*) FROM moved) AS moved, \
