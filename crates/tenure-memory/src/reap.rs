@@ -39,10 +39,14 @@ impl Space {
     pub(crate) fn purge(&self, limit: u32, now: Timestamp) -> Purged {
         let mut removed = 0;
         let next = self.sweep(Taking::Unheld, limit, now, |shard, id, resets| {
-            let over = shard.change(id, |session| session.ripen(resets, now).is_some());
-            if over == Some(true) {
+            if shard
+                .get(id)
+                .is_some_and(|session| session.is_over(resets, now))
+            {
                 shard.remove(id);
                 removed += 1;
+            } else {
+                shard.change(id, |session| session.ripen(resets, now).is_some());
             }
         });
         Purged {

@@ -161,6 +161,15 @@ impl Session {
         })
     }
 
+    /// Notes an access: nothing but this changes.
+    pub(crate) fn access(&mut self, now: Timestamp) {
+        let mut record = self.outline();
+        record.access(now);
+        self.last_access = record.last_access;
+        self.accesses = record.accesses;
+        self.leaves_at = record.leaves_at.into();
+    }
+
     /// Changes the record. What makes it end sooner moves it forward in its queue.
     pub(crate) fn edit(&mut self, change: impl FnOnce(&mut Record)) {
         let mut record = Record {
@@ -193,6 +202,11 @@ impl Session {
             }
         }
         self.tombstone_mut()
+    }
+
+    /// Whether it has ended, or is over.
+    pub(crate) fn is_over(&self, resets: &Resets, now: Timestamp) -> bool {
+        self.tombstone.is_some() || self.over(resets, now).is_some()
     }
 
     fn over(&self, resets: &Resets, now: Timestamp) -> Option<End> {

@@ -67,7 +67,7 @@ impl Shard {
         };
         let live = session.is_live(epoch, now);
         if live {
-            session.edit(|record| record.access(now));
+            session.access(now);
         }
         live
     }
