@@ -13,8 +13,8 @@
 /// - `locked`: those of them that nobody else has locked, if that instant still is what it was.
 ///   Sessions of older epochs are due whenever anybody looks. A row is found by its place in
 ///   the table, as `candidate` has just been there: looking its id up again, in an index that
-///   is all over memory, was half of what a removal costs. Who changed a row meanwhile has put
-///   it in another place; then it is left for the next time.
+///   is all over memory, was a quarter of what a removal costs. Who changed a row meanwhile has
+///   put it in another place; then it is left for the next time.
 /// - `judged`: whether it `takes` them, and from when they are truly due: the earliest cause of
 ///   an end, or later than anybody thought because they were used. What is due only behind the
 ///   last candidate is left for its turn.
@@ -41,8 +41,8 @@ macro_rules! due {
              AND t.queue > o.above AND t.queue <= o.upto \
              ORDER BY t.queue, t.due_at, t.id LIMIT $4) q \
              ) c ORDER BY due, id LIMIT $4), \
-             locked AS MATERIALIZED (SELECT s.ctid AS place, s.id, s.queue, n.epoch, s.due_at, s.expires_at, \
-             s.last_access, s.idle_timeout, s.created, s.lifetime, s.leaves_at \
+             locked AS MATERIALIZED (SELECT s.ctid AS place, s.id, s.queue, n.epoch, s.due_at, \
+             s.expires_at, s.last_access, s.idle_timeout, s.created, s.lifetime, s.leaves_at \
              FROM n CROSS JOIN candidate c JOIN tenure_session s ON s.ctid = c.place \
              WHERE c.bytes_before < $5 AND (s.queue + 0 BETWEEN 0 AND n.epoch - 1 \
              OR s.queue + 0 = -1 AND s.due_at <= ",
