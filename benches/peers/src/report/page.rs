@@ -18,7 +18,7 @@ pub(crate) fn page(figures: &Figures) -> String {
          Tenure's round trips to a server, which `cargo test --test wire` counts: one for a load, \
          a creation or an end, two for a load with a touch or a change, none for a forged token. A \
          session's bytes are what memory (this process's, keys of the bench included), server or \
-         files grew by; the two subjects of Tenure share a store.\n\n\
+         files grew by; the two subjects of Tenure share a store, but in SQLite.\n\n\
          ![Throughput at 16 tasks](summary.svg)\n\n",
     );
     let out = &mut page;
