@@ -41,7 +41,7 @@ impl Space {
         let next = self.sweep(Taking::Unheld, limit, now, |shard, id, resets| {
             if shard
                 .get(id)
-                .is_some_and(|session| session.is_over(resets, now))
+                .is_some_and(|session| session.is_ripe(resets, now))
             {
                 shard.remove(id);
                 removed += 1;

@@ -204,8 +204,8 @@ impl Session {
         self.tombstone_mut()
     }
 
-    /// Whether it has ended, or is over.
-    pub(crate) fn is_over(&self, resets: &Resets, now: Timestamp) -> bool {
+    /// Whether a reaper who gets to it takes it, as it has ended or is over.
+    pub(crate) fn is_ripe(&self, resets: &Resets, now: Timestamp) -> bool {
         self.tombstone.is_some() || self.over(resets, now).is_some()
     }
 

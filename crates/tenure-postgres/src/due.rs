@@ -25,7 +25,7 @@ macro_rules! due {
             ", older AS MATERIALIZED (SELECT r.ns, \
              coalesce(lag(r.epoch) OVER (ORDER BY r.epoch), -1) AS above, r.epoch AS upto, r.at \
              FROM n JOIN tenure_reset r ON r.ns = n.ns ORDER BY r.epoch LIMIT 8), \
-             candidate AS MATERIALIZED (SELECT place, id, due, \
+             candidate AS MATERIALIZED (SELECT place, due, \
              sum(size) OVER (ORDER BY due, id) - size AS bytes_before FROM ( \
              SELECT q.place, q.id, q.due, q.size FROM n \
              CROSS JOIN LATERAL (VALUES (n.epoch, $3), (-1, ",
@@ -41,7 +41,7 @@ macro_rules! due {
              AND t.queue > o.above AND t.queue <= o.upto \
              ORDER BY t.queue, t.due_at, t.id LIMIT $4) q \
              ) c ORDER BY due, id LIMIT $4), \
-             locked AS MATERIALIZED (SELECT s.ctid AS place, s.id, s.queue, n.epoch, s.due_at, \
+             locked AS MATERIALIZED (SELECT s.ctid AS place, s.queue, n.epoch, s.due_at, \
              s.expires_at, s.last_access, s.idle_timeout, s.created, s.lifetime, s.leaves_at \
              FROM n CROSS JOIN candidate c JOIN tenure_session s ON s.ctid = c.place \
              WHERE c.bytes_before < $5 AND (s.queue + 0 BETWEEN 0 AND n.epoch - 1 \
