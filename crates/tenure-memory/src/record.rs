@@ -6,7 +6,6 @@
 
 use std::mem;
 
-use bytes::Bytes;
 use tenure_store::{
     Cursor, End, Ended, Entry, Payload, Phase, Principal, Record, Rotation, SessionId, State,
     Timestamp, Tombstone, Version,
@@ -28,7 +27,7 @@ pub(crate) struct Session {
     previous_until: OrNever,
     principal: Option<Principal>,
     version: Version,
-    payload: Payload,
+    payload: Box<[u8]>,
     rotation: u32,
     epoch: u32,
     /// Where its epoch's queue has it: it does not run out before.
@@ -37,8 +36,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// A session of this record, of no epoch yet. Its payload is a copy: the caller's
-    /// may be a small piece of a large buffer, which would be kept with it.
+    /// A session of this record, of no epoch yet.
     pub(crate) fn new(record: &Record) -> Self {
         Self {
             due: record.expires_at().into(),
@@ -113,7 +111,7 @@ impl Session {
     pub(crate) fn record(&self) -> Record {
         Record {
             principal: self.principal.clone(),
-            payload: self.payload.clone(),
+            payload: Payload::new(self.payload.to_vec()),
             ..self.outline()
         }
     }
@@ -170,15 +168,16 @@ impl Session {
         self.leaves_at = record.leaves_at.into();
     }
 
-    /// Changes the record. What makes it end sooner moves it forward in its queue.
-    pub(crate) fn edit(&mut self, change: impl FnOnce(&mut Record)) {
+    /// Changes the record, and its payload if there is another. What makes it end sooner
+    /// moves it forward in its queue.
+    pub(crate) fn edit(&mut self, payload: Option<Box<[u8]>>, change: impl FnOnce(&mut Record)) {
         let mut record = Record {
             principal: self.principal.take(),
-            payload: mem::take(&mut self.payload),
             ..self.outline()
         };
         change(&mut record);
-        let (principal, payload) = (record.principal.take(), mem::take(&mut record.payload));
+        let principal = record.principal.take();
+        let payload = payload.unwrap_or_else(|| mem::take(&mut self.payload));
         *self = Self {
             due: self.due.min(record.expires_at().into()),
             epoch: self.epoch,
@@ -215,7 +214,7 @@ impl Session {
     }
 
     /// A session without epoch, due time and tombstone.
-    fn pack(record: &Record, principal: Option<Principal>, payload: Payload) -> Self {
+    fn pack(record: &Record, principal: Option<Principal>, payload: Box<[u8]>) -> Self {
         Self {
             id: record.id,
             created: record.created,
@@ -236,7 +235,8 @@ impl Session {
     }
 }
 
-/// A payload that keeps no more memory than its bytes.
-pub(crate) fn copy(payload: &Payload) -> Payload {
-    Payload::new(Bytes::copy_from_slice(payload.as_bytes()))
+/// A payload's bytes: the payload itself may be a small piece of a large buffer, which would
+/// be kept with it.
+pub(crate) fn copy(payload: &Payload) -> Box<[u8]> {
+    payload.as_bytes().into()
 }

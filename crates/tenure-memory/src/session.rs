@@ -1,8 +1,8 @@
 //! What callers do to one session, and to all of a principal's.
 
 use tenure_store::{
-    After, Change, Created, End, EndReason, Ended, Entry, Epoch, Imported, Payload, Principal,
-    Record, Result, SessionId, State, Timestamp, Updated, Version,
+    After, Change, Created, End, EndReason, Ended, Entry, Epoch, Imported, Principal, Record,
+    Result, SessionId, State, Timestamp, Updated, Version,
 };
 
 use crate::epoch::Epochs;
@@ -118,7 +118,7 @@ pub(crate) struct Update<'a> {
     pub(crate) expected: Version,
     pub(crate) change: &'a Change,
     /// A copy of the change's.
-    pub(crate) payload: Option<Payload>,
+    pub(crate) payload: Option<Box<[u8]>>,
     pub(crate) now: Timestamp,
 }
 
@@ -136,11 +136,8 @@ impl Update<'_> {
     /// Carries out what nothing speaks against.
     pub(crate) fn carry_out(self, shard: &mut Shard) -> Updated {
         shard.change(self.id, |session| {
-            session.edit(|record| {
-                self.change.apply_to(record, self.now);
-                if let Some(payload) = self.payload {
-                    record.payload = payload;
-                }
+            session.edit(self.payload, |record| {
+                self.change.apply_beside_payload(record, self.now);
             });
         });
         Updated::Done

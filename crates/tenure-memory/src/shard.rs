@@ -35,12 +35,11 @@ impl Shard {
 
     /// Adds a session, if its id is free.
     pub(crate) fn insert(&mut self, session: Session) -> Created {
-        if self.sessions.get(session.id()).is_some() {
+        let Some(session) = self.sessions.insert(session) else {
             return Created::Exists;
-        }
+        };
         self.queues.relocate(session.id(), None, session.place());
         self.index.insert(session.cursor(), session.principal());
-        self.sessions.insert(session);
         Created::Done
     }
 

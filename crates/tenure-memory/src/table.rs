@@ -8,6 +8,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use tenure_store::SessionId;
 
 use crate::record::Session;
@@ -41,23 +42,33 @@ impl Table {
         self.chunks.iter().flatten()
     }
 
-    /// Adds a session whose id is free.
-    pub(crate) fn insert(&mut self, session: Session) {
-        let number = u32::try_from(self.numbers.len())
-            .expect("no memory has room for 2^32 sessions in one of 64 shards");
-        let hash = self.hasher.hash_one(session.id());
-        match self.chunks.last_mut() {
-            Some(chunk) if chunk.len() < CHUNK => chunk.push(session),
-            _ => self.chunks.push(vec![session]),
-        }
+    /// Adds a session, and gives it back as it lies there; `None` if its id is taken.
+    pub(crate) fn insert(&mut self, session: Session) -> Option<&Session> {
         let Self {
             chunks,
             numbers,
             hasher,
         } = self;
-        numbers.insert_unique(hash, number, |number| {
-            hasher.hash_one(at(chunks, *number).id())
-        });
+        let number = u32::try_from(numbers.len())
+            .expect("no memory has room for 2^32 sessions in one of 64 shards");
+        let id = session.id();
+        let entry = numbers.entry(
+            hasher.hash_one(id),
+            |number| at(chunks, *number).id() == id,
+            |number| hasher.hash_one(at(chunks, *number).id()),
+        );
+        let Entry::Vacant(place) = entry else {
+            return None;
+        };
+        place.insert(number);
+        if chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            // Where there are few sessions the first piece grows with them.
+            let room = if chunks.is_empty() { 1 } else { CHUNK };
+            chunks.push(Vec::with_capacity(room));
+        }
+        let chunk = chunks.last_mut()?;
+        chunk.push(session);
+        chunk.last()
     }
 
     /// Removes a session; the last one takes its number.

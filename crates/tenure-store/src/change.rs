@@ -130,13 +130,19 @@ impl Change {
 
     /// Does it to a record. What its limit does to other sessions is not done here.
     pub fn apply_to(&self, record: &mut Record, now: Timestamp) {
+        self.apply_beside_payload(record, now);
+        if let Some(payload) = &self.payload {
+            record.payload = payload.clone();
+        }
+    }
+
+    /// As [`apply_to`](Self::apply_to), but leaves the payload as it is: for whoever keeps
+    /// that elsewhere, or not at all.
+    pub fn apply_beside_payload(&self, record: &mut Record, now: Timestamp) {
         if self.access == Access::Counts {
             record.access(now);
         }
         record.version = self.version;
-        if let Some(payload) = &self.payload {
-            record.payload = payload.clone();
-        }
         self.principal.apply_to(&mut record.principal);
         self.idle_timeout.apply_to(&mut record.idle_timeout);
         self.lifetime.apply_to(&mut record.lifetime);

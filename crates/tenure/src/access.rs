@@ -1,7 +1,7 @@
 //! The commit of a request that changed nothing: the access that is owed, the token that
 //! is owed, and the attributes if they lie under an older key.
 
-use tenure_store::{Access, Change, Payload, Updated};
+use tenure_store::{Access, Change, Updated};
 
 use crate::handle::{Inner, Stage};
 use crate::{Error, Result, Token};
@@ -51,8 +51,7 @@ async fn reseal(session: &Inner) -> Result<bool> {
         Updated::Done => {
             // A clone may have stored more meanwhile, and know better.
             if state.record.version == expected {
-                change.apply_to(&mut state.record, now);
-                state.record.payload = Payload::default();
+                change.apply_beside_payload(&mut state.record, now);
             }
             if session.access == Access::Counts {
                 state.owes.touch = false;

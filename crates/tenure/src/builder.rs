@@ -15,6 +15,7 @@ use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::payload::Sealing;
 use crate::policy::{HookPolicy, OnExcess, Policy};
+use crate::queue::Queues;
 use crate::{
     BoxError, Clock, EndHook, Error, KeyRing, OsRandomness, Randomness, Result, Session, Sessions,
     SystemClock,
@@ -260,7 +261,7 @@ impl SessionsBuilder {
             random: self.random,
             start_hooks: self.start_hooks,
             end_hooks: self.end_hooks,
-            queues: Arc::default(),
+            queues: Queues::default(),
             running: TaskTracker::new(),
         };
         Ok(Sessions {

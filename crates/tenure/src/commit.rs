@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tenure_store::{Access, Change, Payload, Record, Rotation, Timestamp, Updated, Version};
+use tenure_store::{Access, Change, Record, Rotation, Timestamp, Updated, Version};
 
 use tracing::Instrument as _;
 
@@ -117,8 +117,7 @@ impl<'a> Flight<'a> {
                 .await;
             let lost = match answer {
                 Ok(Updated::Done) => {
-                    change.apply_to(&mut self.record, now);
-                    self.record.payload = Payload::default();
+                    change.apply_beside_payload(&mut self.record, now);
                     self.owes_token |= change.rotation.is_some();
                     return Ok(());
                 }

@@ -37,7 +37,7 @@ pub(crate) struct Core {
     pub(crate) random: Arc<dyn Randomness>,
     pub(crate) start_hooks: Vec<StartHook>,
     pub(crate) end_hooks: EndHooks,
-    pub(crate) queues: Arc<Queues>,
+    pub(crate) queues: Queues,
     pub(crate) metrics: Metrics,
     /// Drawn at random: tells this process's atomic updates from others'.
     pub(crate) writer: u32,

@@ -10,14 +10,14 @@ use crate::core::Core;
 use crate::delta::Delta;
 use crate::random::Reserve;
 use crate::secret::Secret;
-use crate::{Randomness as _, Result, Token};
+use crate::{Randomness, Result, Token};
 
 pub(crate) struct Inner {
     pub(crate) core: Arc<Core>,
     pub(crate) secret: Secret,
     pub(crate) id: SessionId,
     pub(crate) access: Access,
-    pub(crate) random: Reserve,
+    pub(crate) reserve: Reserve,
     pub(crate) state: Mutex<State>,
 }
 
@@ -85,9 +85,13 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn random(&self) -> impl Randomness {
+        self.reserve.over(&*self.core.random)
+    }
+
     pub(crate) fn draw_version(&self) -> Result<Version> {
         let mut bytes = [0; 8];
-        self.random.fill(&mut bytes)?;
+        self.random().fill(&mut bytes)?;
         Ok(Version::new(u64::from_le_bytes(bytes)))
     }
 
@@ -99,13 +103,14 @@ impl Inner {
     /// Seals what has been stored before, whatever the limits are by now.
     pub(crate) fn seal_as_is(&self, attributes: &Attributes) -> Result<Payload> {
         let (keys, frame) = (self.core.keys.current(), attributes.encode());
-        keys.seal_payload(self.id, frame, &self.random)
+        keys.seal_payload(self.id, frame, &self.random())
     }
 
     /// The token with this rotation number.
     pub(crate) fn token(&self, rotation: u32) -> Result<Token> {
         let keys = self.core.keys.current();
-        keys.tokens.seal_token(&self.secret, rotation, &self.random)
+        keys.tokens
+            .seal_token(&self.secret, rotation, &self.random())
     }
 }
 

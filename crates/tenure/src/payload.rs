@@ -1,12 +1,12 @@
 //! What a store holds of the attributes: their frame, sealed, and bound to the one
 //! session it belongs to; or in the clear, where a service said so.
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use tenure_store::{Payload, Record, SessionId, Timestamp};
 
 use crate::attributes::Attributes;
 use crate::keys::NamespaceKeys;
-use crate::seal::{self, OVERHEAD, PLAIN, VERSION};
+use crate::seal::{self, PLAIN, VERSION};
 use crate::{Error, Randomness, Result};
 
 /// Whether payloads are encrypted.
@@ -66,15 +66,14 @@ impl NamespaceKeys {
         payload: Payload,
         now: Timestamp,
     ) -> Result<Bytes> {
-        let mut sealed = payload.into_bytes();
+        let sealed = payload.into_bytes();
         if sealed.first() == Some(&PLAIN) {
             if self.sealing == Sealing::On {
                 return Err(Error::Unreadable(
                     "they are not encrypted, and only encrypted ones are taken",
                 ));
             }
-            sealed.advance(1);
-            return Ok(sealed);
+            return Ok(sealed.slice(1..));
         }
         let Some((version, key_id)) = seal::header(&sealed) else {
             return Err(Error::Unreadable("they are too short to be whole"));
@@ -90,10 +89,18 @@ impl NamespaceKeys {
                 "their key is not in the ring, or past its date",
             ));
         }
-        let mut frame = vec![0; sealed.len() - OVERHEAD];
-        for (_, key) in keys {
-            if key.open(&sealed, id.as_bytes(), &mut frame).is_some() {
-                return Ok(frame.into());
+        // Its own memory if nobody else holds it, as after most loads; else a copy.
+        let mut sealed = BytesMut::from(sealed);
+        while let Some((_, key)) = keys.next() {
+            // What fails to open is worth nothing afterwards.
+            let mut opened = match keys.peek() {
+                Some(_) => sealed.clone(),
+                None => std::mem::take(&mut sealed),
+            };
+            if let Some(text) = key.open(&mut opened, id.as_bytes()) {
+                opened.truncate(text.end);
+                opened.advance(text.start);
+                return Ok(opened.freeze());
             }
         }
         Err(Error::Unreadable(
@@ -216,6 +223,20 @@ mod tests {
             .seal_payload(id(1), frame, &OsRandomness)
             .expect("sealed");
         assert_eq!(payload.as_bytes().as_ptr(), place);
+    }
+
+    #[test]
+    fn a_payload_is_opened_where_it_lies_unless_others_hold_it_too() {
+        let keys = keys(&[1], &portal());
+        let payload = sealed(&keys);
+        let theirs = payload.clone();
+        let frame = keys.open_payload(id(1), payload, NOW).expect("opens");
+        assert_eq!(frame, b"a frame"[..]);
+
+        let place = theirs.as_bytes().as_ptr_range();
+        let frame = keys.open_payload(id(1), theirs, NOW).expect("it is whole");
+        assert_eq!(frame, b"a frame"[..]);
+        assert!(place.contains(&frame.as_ptr()));
     }
 
     #[test]

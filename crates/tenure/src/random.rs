@@ -1,7 +1,7 @@
 //! Where random bytes come from: the operating system, or nowhere.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroize as _;
 
@@ -11,7 +11,7 @@ use crate::{Error, Result};
 ///
 /// Session secrets, nonces and versions are drawn from it, so that whoever can guess
 /// its bytes can guess sessions: outside of tests there is [`OsRandomness`] only.
-pub trait Randomness: fmt::Debug + Send + Sync + 'static {
+pub trait Randomness: fmt::Debug + Send + Sync {
     /// Fills all of `bytes`.
     ///
     /// # Errors
@@ -49,33 +49,45 @@ const LOT: usize = 16 + 8 + 12 + 12;
 /// Each byte is handed out once, and wiped as it goes; what is left goes with the handle.
 /// Handles share nothing, and a process that forks copies no more of this than it copies
 /// of their secrets: a handle is to be used on one side of a fork only.
-#[derive(Debug)]
-pub(crate) struct Reserve {
-    source: Arc<dyn Randomness>,
-    lot: Mutex<Lot>,
-}
+#[derive(Debug, Default)]
+pub(crate) struct Reserve(Mutex<Lot>);
 
 struct Lot {
     bytes: [u8; LOT],
     used: usize,
 }
 
-impl Reserve {
+impl Default for Lot {
     /// Nothing is drawn before somebody asks.
-    pub(crate) fn new(source: &Arc<dyn Randomness>) -> Self {
+    fn default() -> Self {
         Self {
-            source: Arc::clone(source),
-            lot: Mutex::new(Lot {
-                bytes: [0; LOT],
-                used: LOT,
-            }),
+            bytes: [0; LOT],
+            used: LOT,
         }
     }
 }
 
-impl Randomness for Reserve {
+impl Reserve {
+    /// What is in reserve, filled up from this source. It is lent, not kept: a count of
+    /// its holders would be written by all threads, with each request.
+    pub(crate) fn over<'a>(&'a self, source: &'a dyn Randomness) -> impl Randomness + 'a {
+        Reserved {
+            reserve: self,
+            source,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Reserved<'a> {
+    reserve: &'a Reserve,
+    source: &'a dyn Randomness,
+}
+
+impl Randomness for Reserved<'_> {
     fn fill(&self, bytes: &mut [u8]) -> Result<()> {
-        let lot = &mut *self.lot.lock().unwrap_or_else(PoisonError::into_inner);
+        let Reserve(lot) = self.reserve;
+        let lot = &mut *lot.lock().unwrap_or_else(PoisonError::into_inner);
         if lot.bytes.len() - lot.used < bytes.len() {
             // What is left of it is given up, also if there is no other.
             lot.used = LOT;
@@ -116,39 +128,40 @@ mod tests {
         }
     }
 
-    fn take<const N: usize>(reserve: &Reserve) -> [u8; N] {
+    fn take<const N: usize>(random: &impl Randomness) -> [u8; N] {
         let mut bytes = [0; N];
-        reserve.fill(&mut bytes).expect("there are some");
+        random.fill(&mut bytes).expect("there are some");
         bytes
     }
 
     #[test]
     fn no_byte_is_handed_out_twice_and_none_stays() {
-        let reserve = Reserve::new(&(Arc::new(Endless::default()) as _));
-        let handed_out = [take::<16>(&reserve), take(&reserve)].concat();
+        let (reserve, source) = (Reserve::default(), Endless::default());
+        let random = reserve.over(&source);
+        let handed_out = [take::<16>(&random), take(&random)].concat();
         assert_eq!(handed_out, (0..32).collect::<Vec<_>>());
-        assert_eq!(take(&reserve), [32, 33, 34, 35, 36, 37, 38, 39]);
-        assert_eq!(reserve.lot.lock().unwrap().bytes[..40], [0; 40]);
+        assert_eq!(take(&random), [32, 33, 34, 35, 36, 37, 38, 39]);
+        assert_eq!(reserve.0.lock().unwrap().bytes[..40], [0; 40]);
         // Of what is too little nothing is used.
         assert_eq!(
-            take(&reserve),
+            take(&random),
             [48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59]
         );
     }
 
     #[test]
     fn a_failed_draw_leaves_nothing_to_hand_out() {
-        let reserve = Reserve::new(&(Arc::new(NoRandomness) as _));
+        let reserve = Reserve::default();
         for _ in 0..2 {
-            let refused = reserve.fill(&mut [0; 8]);
+            let refused = reserve.over(&NoRandomness).fill(&mut [0; 8]);
             assert!(matches!(refused, Err(Error::Randomness(_))));
         }
     }
 
     #[test]
     fn debug_shows_nothing_of_a_reserve() {
-        let reserve = Reserve::new(&(Arc::new(OsRandomness) as _));
-        take::<16>(&reserve);
+        let reserve = Reserve::default();
+        take::<16>(&reserve.over(&OsRandomness));
         assert!(format!("{reserve:?}").contains("data: Lot(..)"));
     }
 }

@@ -4,6 +4,8 @@
 //! The nonce is random. Should one ever repeat under a key, this cipher (RFC 8452) gives
 //! away no more than whether two texts were the same.
 
+use std::ops::Range;
+
 use tenure_store::Namespace;
 
 use crate::cipher::{Cipher, NONCE, TAG};
@@ -105,14 +107,15 @@ impl SealingKey {
         Ok(())
     }
 
-    /// Decrypts a sealed form into a place as long as its text, which is [`OVERHEAD`] less.
-    /// `None` if anything about it is wrong; what is there is then worth nothing.
-    pub(crate) fn open(&self, sealed: &[u8], bound_to: &[u8], text: &mut [u8]) -> Option<()> {
-        let (front, rest) = sealed.split_first_chunk::<FRONT>()?;
-        let (body, tag) = rest.split_last_chunk::<TAG>()?;
+    /// Decrypts a sealed form where it lies, and says where the text is in it. `None` if
+    /// anything about it is wrong; what is there is then worth nothing.
+    pub(crate) fn open(&self, sealed: &mut [u8], bound_to: &[u8]) -> Option<Range<usize>> {
+        let end = sealed.len().checked_sub(TAG)?;
+        let (front, body) = sealed.split_first_chunk_mut::<FRONT>()?;
         let nonce = *front.last_chunk::<NONCE>()?;
         let bound = self.bound(bound_to);
-        self.cipher.open(nonce, bound.as_slice(), (body, tag), text)
+        self.cipher.open(nonce, bound.as_slice(), body)?;
+        Some(FRONT..end)
     }
 
     fn bound(&self, bound_to: &[u8]) -> Bound {

@@ -35,8 +35,8 @@ pub struct Session {
 
 impl Session {
     pub(crate) fn start(core: &Arc<Core>, access: Access) -> Result<Self> {
-        let random = Reserve::new(&core.random);
-        let secret = Secret::draw(&random)?;
+        let reserve = Reserve::default();
+        let secret = Secret::draw(&reserve.over(&*core.random))?;
         let now = core.now();
         let record = Record {
             id: secret.session_id(),
@@ -51,7 +51,7 @@ impl Session {
             version: Version::new(0),
             payload: Payload::default(),
         };
-        let session = Self::new(core, secret, access, random, State::new(record));
+        let session = Self::new(core, secret, access, reserve, State::new(record));
         for hook in &core.start_hooks {
             hook(&session).map_err(Error::StartHook)?;
         }
@@ -80,7 +80,6 @@ impl Session {
             // The previous token reads during its grace, and does nothing else.
             Owes::default()
         };
-        let random = Reserve::new(&core.random);
         let state = State {
             stage: Stage::Stored,
             attributes,
@@ -88,14 +87,20 @@ impl Session {
             owes,
             ..State::new(record)
         };
-        Ok(Self::new(core, opened.secret, access, random, state))
+        Ok(Self::new(
+            core,
+            opened.secret,
+            access,
+            Reserve::default(),
+            state,
+        ))
     }
 
     fn new(
         core: &Arc<Core>,
         secret: Secret,
         access: Access,
-        random: Reserve,
+        reserve: Reserve,
         state: State,
     ) -> Self {
         Self {
@@ -104,7 +109,7 @@ impl Session {
                 secret,
                 id: state.record.id,
                 access,
-                random,
+                reserve,
                 state: Mutex::new(state),
             }),
         }

@@ -92,10 +92,10 @@ impl KeySet {
         let (VERSION, id) = seal::header(&*sealed)? else {
             return None;
         };
-        let mut text = Zeroizing::new([0; TEXT]);
         self.with_id(id, now).find_map(|(age, key)| {
-            key.open(&*sealed, &[], &mut *text)?;
-            let (secret, rotation) = text.split_first_chunk()?;
+            let mut opened = sealed.clone();
+            let text = key.open(&mut *opened, &[])?;
+            let (secret, rotation) = opened[text].split_first_chunk()?;
             Some(OpenedToken {
                 secret: Secret::from_bytes(secret),
                 rotation: rotation

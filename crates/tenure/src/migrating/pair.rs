@@ -28,7 +28,7 @@ pub(super) const ANY: [u8; 16] = [0; 16];
 pub(super) struct Pair {
     pub(super) old: Arc<dyn SessionStore>,
     pub(super) new: Arc<dyn SessionStore>,
-    pub(super) queues: Arc<Queues>,
+    pub(super) queues: Queues,
 }
 
 impl Pair {

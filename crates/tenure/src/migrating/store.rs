@@ -13,6 +13,7 @@ use tenure_store::{
 
 use super::carry::Drained;
 use super::pair::{Pair, TOGETHER, to_the_end};
+use crate::queue::Queues;
 
 /// A store made of two: sessions live on while they move from the old one to the new.
 ///
@@ -37,7 +38,7 @@ pub struct MigratingStore {
 impl MigratingStore {
     /// The two stores as one. They must not be the same data.
     pub fn new(old: Arc<dyn SessionStore>, new: Arc<dyn SessionStore>) -> Self {
-        let queues = Arc::default();
+        let queues = Queues::default();
         Self {
             pair: Arc::new(Pair { old, new, queues }),
         }
