@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use sqlx::Executor as _;
 use tenure_conformance::props::{at, id, record};
 use tenure_conformance::story::Story as _;
@@ -52,5 +53,40 @@ async fn what_a_reset_has_ended_is_ended_by_nobody_else() {
     let ended = ends.await.expect("no panic").expect("answers");
     resets.await.expect("no panic").expect("answers");
     assert!(!over || ended.is_none(), "it ended twice");
+    store.close().await.expect("closes");
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run scripts/test"]
+async fn a_write_that_is_held_up_holds_up_no_other_and_those_go_together() {
+    const OTHERS: std::ops::Range<u64> = 2..10;
+    // Who has written a row shows who has written others with it.
+    const WRITERS: &str = "SELECT count(DISTINCT xmin::text) FROM tenure_session \
+         WHERE payload NOT LIKE 'payload 1%'";
+    let base = Base::new().await;
+    let store = base.store().await;
+    for number in std::iter::once(1).chain(OTHERS) {
+        store.put(&portal(), &record(number)).await.expect("stored");
+    }
+    let mut outsider = base.outsider().await;
+    outsider.execute("BEGIN").await.expect("begun");
+    let lock = "SELECT 1 FROM tenure_session WHERE payload LIKE 'payload 1%' FOR UPDATE";
+    outsider.execute(lock).await.expect("locked");
+    let held_up = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.touch(&portal(), id(1), at(1)).await })
+    };
+    while waiting(&base).await == 0 {}
+
+    let ns = portal();
+    let touches = OTHERS.map(|number| store.touch(&ns, id(number), at(1)));
+    for touched in join_all(touches).await {
+        assert!(touched.expect("answers"));
+    }
+    assert!(!held_up.is_finished());
+    assert_eq!(base.row::<(i64,)>(WRITERS).await.0, 1);
+
+    outsider.execute("COMMIT").await.expect("let go");
+    assert!(held_up.await.expect("no panic").expect("answers"));
     store.close().await.expect("closes");
 }

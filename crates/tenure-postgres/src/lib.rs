@@ -20,7 +20,8 @@
 //! nobody has to be woken. While none is, calls queue; who is through then takes all that
 //! wait, in a task, and those of one kind become one statement, which is one transaction, one
 //! round trip and one flush of the log for all of them. A caller that goes away interrupts
-//! nothing: a task finishes what it began.
+//! nothing: a task finishes what it began. What writes goes along with others though a
+//! connection is free, unless that takes more than 5 ms.
 //! Calls that read, calls that write, and the work of reapers and operators have queues and
 //! connections of their own, so that none of them holds up another.
 //!

@@ -123,8 +123,8 @@ impl PostgresOptions {
         }
     }
 
-    /// How many connections write them; 2 unless set. More only help where the log is flushed
-    /// slowly and much waits.
+    /// How many connections write them; 2 unless set. All but one are for what would wait more
+    /// than 5 ms: more only help where the log is flushed slowly and much waits.
     #[must_use]
     pub fn writers(self, connections: usize) -> Self {
         Self {

@@ -3,6 +3,9 @@
 //! A caller who finds a connection free uses it: nobody has to be woken. If none is, the call
 //! waits, and whoever has just finished takes all that waits with them, in a task. A caller
 //! that goes away in the middle leaves the rest of its call to a task too.
+//!
+//! Where it pays to go together, calls wait a little for the one connection at work, though
+//! another is free: that one is for when the first is held up.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -30,26 +33,36 @@ struct Pool {
     state: Mutex<State>,
     /// How many calls may wait.
     length: usize,
+    /// How long one waits while a connection is idle, if others are at work.
+    patience: Duration,
     runtime: Handle,
 }
 
-/// Nobody waits while a connection is idle.
 struct State {
     waiting: VecDeque<Box<dyn Job>>,
     idle: Vec<Worker>,
+    /// How many connections are at work.
+    busy: usize,
     closed: bool,
 }
 
 impl Queue {
-    pub(crate) fn new(idle: Vec<Worker>, length: usize, deadline: Duration) -> Self {
+    pub(crate) fn new(
+        idle: Vec<Worker>,
+        length: usize,
+        patience: Duration,
+        deadline: Duration,
+    ) -> Self {
         let state = State {
             waiting: VecDeque::new(),
             idle,
+            busy: 0,
             closed: false,
         };
         let pool = Pool {
             state: Mutex::new(state),
             length,
+            patience,
             runtime: Handle::current(),
         };
         Self {
@@ -60,11 +73,16 @@ impl Queue {
 
     /// Has an operation done.
     pub(crate) async fn submit<O: Operation>(&self, operation: O) -> Result<O::Answer> {
-        let (caller, answer) = oneshot::channel();
+        let (caller, mut answer) = oneshot::channel();
         let errand = self.pool.enter(Call::job(operation, caller))?;
         let answered = async {
             if let Some(errand) = errand {
                 errand.await;
+            } else if !self.pool.patience.is_zero() {
+                if let Ok(answered) = timeout(self.pool.patience, &mut answer).await {
+                    return answered;
+                }
+                self.pool.relieve();
             }
             answer.await
         };
@@ -80,6 +98,7 @@ impl Queue {
 
     /// Lets nothing more in. What waits is done all the same; then the connections are closed.
     pub(crate) fn close(&self) {
+        self.pool.relieve();
         let mut state = self.pool.state();
         state.closed = true;
         for worker in state.idle.drain(..) {
@@ -95,13 +114,16 @@ impl Drop for Queue {
 }
 
 impl Pool {
-    /// Lets a call wait; or, if a connection is free, gives it back as the caller's own errand.
+    /// Lets a call wait; or, if a connection is free for it, gives it back as the caller's own
+    /// errand.
     fn enter(self: &Arc<Self>, job: Box<dyn Job>) -> Result<Option<Errand>> {
         let mut state = self.state();
         if state.closed {
             return Err(Error::unavailable("the store is closed"));
         }
-        if let Some(worker) = state.idle.pop() {
+        let goes_along = state.busy > 0 && !self.patience.is_zero();
+        if !goes_along && let Some(worker) = state.idle.pop() {
+            state.busy += 1;
             return Ok(Some(Errand::new(Arc::clone(self), worker, job)));
         }
         if state.waiting.len() >= self.length {
@@ -113,6 +135,18 @@ impl Pool {
         Ok(None)
     }
 
+    /// Has what waits done by a connection that is free, if there is one.
+    fn relieve(self: &Arc<Self>) {
+        let mut state = self.state();
+        if let Some(worker) = state.idle.pop() {
+            state.busy += 1;
+            drop(state);
+            if let Some((worker, batch)) = self.next(worker) {
+                self.runtime.spawn(Arc::clone(self).serve(worker, batch));
+            }
+        }
+    }
+
     /// What comes next for somebody who is free: all that waits; or nothing, and a rest.
     fn next(&self, worker: Worker) -> Option<(Worker, Vec<Box<dyn Job>>)> {
         let mut state = self.state();
@@ -120,6 +154,7 @@ impl Pool {
         if !batch.is_empty() {
             return Some((worker, batch));
         }
+        state.busy -= 1;
         if state.closed {
             self.runtime.spawn(worker.leave());
         } else {

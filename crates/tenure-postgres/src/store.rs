@@ -1,6 +1,7 @@
 //! The store: its settings, and its queues with their connections.
 
 use std::fmt;
+use std::time::Duration;
 
 use refinery::Migration;
 use sqlx::PgPool;
@@ -31,6 +32,13 @@ pub struct PostgresStore {
     /// Closed once the last connection is.
     presence: Mutex<mpsc::Receiver<()>>,
 }
+
+/// How long a write waits to go along with the next after one that is under way: one flush of
+/// the log, and one statement, for all of them cost the server less than two. Longer than
+/// these take as a rule, and shorter than anybody notices.
+const PATIENCE: Duration = Duration::from_millis(5);
+/// What reads gains nothing by it.
+const AT_ONCE: Duration = Duration::ZERO;
 
 /// What the connections that read, write, and do the rest are to know beforehand.
 const READING: &[&str] = &[LOAD];
@@ -81,9 +89,9 @@ impl PostgresStore {
         Ok(Self {
             payload_limit: options.payload_limit,
             schema_expected: latest(migrations),
-            reads: serve(&options, options.readers, READING, &present).await?,
-            writes: serve(&options, options.writers, WRITING, &present).await?,
-            chores: serve(&options, 1, &[], &present).await?,
+            reads: serve(&options, options.readers, READING, AT_ONCE, &present).await?,
+            writes: serve(&options, options.writers, WRITING, PATIENCE, &present).await?,
+            chores: serve(&options, 1, &[], AT_ONCE, &present).await?,
             presence: Mutex::new(presence),
         })
     }
@@ -103,6 +111,7 @@ async fn serve(
     options: &PostgresOptions,
     connections: usize,
     prepared: &'static [&'static str],
+    patience: Duration,
     present: &mpsc::Sender<()>,
 ) -> Result<Queue> {
     let mut workers = Vec::with_capacity(connections);
@@ -111,7 +120,8 @@ async fn serve(
         in_time(options, link.db()).await?;
         workers.push(Worker::new(link, options.deadline, present.clone()));
     }
-    Ok(Queue::new(workers, options.queue_length, options.deadline))
+    let (length, deadline) = (options.queue_length, options.deadline);
+    Ok(Queue::new(workers, length, patience, deadline))
 }
 
 async fn in_time<T>(

@@ -18,7 +18,7 @@ const PREPARED: usize = 64;
 /// of millions of sessions.
 const CACHE: u32 = 16_384;
 /// The same for the connection that loads: the sessions that are in use too.
-const LOADING_CACHE: u32 = 65_536;
+const LOADING_CACHE: u32 = 131_072;
 
 pub(crate) struct Db {
     connection: Connection,
