@@ -26,9 +26,10 @@
 //! from the allocator. `tests/footprint.rs` measures it.
 //!
 //! A call on one session locks one of the namespace's 64 shards for less than a
-//! microsecond, a load for as long as the payload's bytes take to copy. Calls on many lock one shard after the other; only a log-in with a
-//! limit on its principal's sessions locks all of them, for a few microseconds. None ever
-//! waits for anything else: no future of this store is ever pending.
+//! microsecond, a load for as long as the payload's bytes take to copy. Calls on many lock
+//! one shard after the other; only a log-in with a limit on its principal's sessions locks
+//! all of them, for a few microseconds. None ever waits for anything else: no future of this
+//! store is ever pending.
 //!
 //! [Tenure]: https://docs.rs/tenure
 

@@ -5,9 +5,10 @@ use tenure_store::{Entry, Result, SessionId, Timestamp};
 
 use crate::answer;
 use crate::call::Call;
+use crate::header::HEADER;
 use crate::keys::{Key, Shard};
 use crate::notes::Notes;
-use crate::record::{HEADER, decode};
+use crate::record::decode;
 use crate::scripts::FETCH;
 
 /// How much of each record is wanted.

@@ -121,6 +121,7 @@ mod end;
 mod error;
 mod fetch;
 mod gather;
+mod header;
 mod keys;
 mod layout;
 mod link;

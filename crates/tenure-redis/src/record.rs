@@ -25,13 +25,13 @@
 
 use bytes::Bytes;
 use tenure_store::{
-    End, EndReason, Entry, Error, ErrorKind, Failure, Phase, Principal, Record, Result, Rotation,
-    SessionId, State, Timeout, Timestamp, Tombstone, Version,
+    End, EndReason, Entry, Failure, Phase, Principal, Record, Result, Rotation, SessionId, State,
+    Timeout, Timestamp, Tombstone, Version,
 };
 
+use crate::header::{Fields, HEADER, corrupt};
 use crate::notes::Notes;
 
-pub(crate) const HEADER: usize = 112;
 const LAYOUT: u8 = 1;
 const LEAVES: u8 = 1;
 const FAILED: u8 = 2;
@@ -198,57 +198,10 @@ pub(crate) fn phase(tombstone: &Tombstone) -> (u8, i64) {
     }
 }
 
-/// A record that cannot be read.
-pub(crate) fn corrupt(what: &'static str) -> Error {
-    Error::new(ErrorKind::Corrupt, what)
-}
-
-/// The fields of a header, each at its place.
-struct Fields<'a>(&'a [u8]);
-
-impl Fields<'_> {
-    fn array<const N: usize>(&self, at: usize) -> Result<[u8; N]> {
-        let header = self.0.get(..HEADER).and_then(|bytes| bytes.get(at..at + N));
-        header
-            .and_then(|bytes| bytes.try_into().ok())
-            .ok_or_else(|| corrupt("a session's header is too short"))
-    }
-
-    fn instant(&self, at: usize) -> Result<Timestamp> {
-        Timestamp::from_millis(i64::from_be_bytes(self.array(at)?))
-            .map_err(|_| corrupt("a session's time is out of range"))
-    }
-
-    fn timeout(&self, at: usize) -> Result<Option<Timeout>> {
-        match i64::from_be_bytes(self.array(at)?) {
-            0 => Ok(None),
-            millis => Timeout::from_millis(millis)
-                .map(Some)
-                .map_err(|_| corrupt("a session's time-out is out of range")),
-        }
-    }
-
-    fn length(&self, at: usize) -> Result<usize> {
-        Ok(u16::from_be_bytes(self.array(at)?).into())
-    }
-
-    /// Empty if only the header was read.
-    fn text(&self, from: usize, to: usize) -> Result<&str> {
-        let bytes = match self.0.len() {
-            HEADER => &[],
-            _ => self
-                .0
-                .get(from..to)
-                .ok_or_else(|| corrupt("a session's record is too short"))?,
-        };
-        str::from_utf8(bytes).map_err(|_| corrupt("a session's text is not UTF-8"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenure_store::Payload;
+    use tenure_store::{ErrorKind, Payload};
 
     fn record() -> Record {
         let least = Timestamp::MIN;

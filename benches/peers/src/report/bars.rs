@@ -1,25 +1,10 @@
-//! What must hold, and what is excused.
+//! What must hold.
 
 use std::fmt;
 
+use super::excused::excuse;
 use super::figures::Figures;
 use crate::window::Work;
-
-/// What does not hold after real attempts, and why: cells by the words that begin them.
-const EXCUSED: [(&str, &str); 3] = [
-    ("redis, tenure, load + touch,", REDIS_WRITES),
-    ("redis, tenure, load, change, save,", REDIS_WRITES),
-    ("redis, tenure, create,", REDIS_WRITES),
-];
-
-const REDIS_WRITES: &str = "Redis' one thread is the bound, half of its time in flushes of 0.24 to \
-     0.29 ms each that some 20 scripts share, and peers send it plain commands. A touch is 6.5 µs \
-     there, a script that reads epoch and header and writes the times, beside 0.4 for EXPIRE, \
-     which moves a deadline whatever became of the session; a create is some 30 µs, as it writes \
-     a record, and a place in a queue and in a list, where others SET. Tried: all steps that wait \
-     as one script, with one or two of them under way: never faster than scripts in a pipeline \
-     and up to a quarter slower. Loads gathered in two, four, eight or sixty-four flights: no \
-     gain for touches.";
 
 const OURS: &str = "tenure";
 const STORE: &str = "tenure store";
@@ -47,8 +32,7 @@ impl Verdict {
     }
 
     pub(crate) fn excuse(&self) -> Option<&'static str> {
-        let excused = EXCUSED.iter().find(|(cell, _)| self.cell.starts_with(cell));
-        excused.map(|(_, why)| *why)
+        excuse(&self.cell)
     }
 
     pub(crate) fn is_broken(&self) -> bool {

@@ -1,6 +1,7 @@
 //! From samples to a page, pictures and a verdict.
 
 mod bars;
+mod excused;
 mod figures;
 mod page;
 mod plot;
