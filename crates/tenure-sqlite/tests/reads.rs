@@ -16,7 +16,10 @@ async fn narrow(place: &Place, load_in_place: bool) -> SqliteStore {
     store
 }
 
-/// How many of five at once were served; the others were told at once that they cannot be.
+/// So many at once that no thread serves all of them before the last one comes.
+const MANY: usize = 100;
+
+/// How many of them were served; the others were told at once that they cannot be.
 async fn served<T>(reads: impl IntoIterator<Item = impl Future<Output = Result<T>>>) -> usize {
     let results = join_all(reads).await;
     let served = results.iter().filter(|result| result.is_ok()).count();
@@ -31,20 +34,22 @@ async fn more_readers_than_may_wait_are_unavailable_at_once() {
     let place = Place::new();
     let store = narrow(&place, true).await;
     let (portal, all) = (portal(), Filter::all(10));
-    let lists = (0..5).map(|_| store.list(&portal, &all, at(1)));
-    assert_eq!(served(lists).await, 2, "one reads, one waits");
+    let lists = (0..MANY).map(|_| store.list(&portal, &all, at(1)));
+    // One reads and one waits; another if the first was done by then.
+    assert!((2..MANY).contains(&served(lists).await));
     let loaded = store.load(&portal, id(1), at(1)).await.expect("answers");
     assert_eq!(loaded, Some(record(1)));
 }
 
 #[tokio::test]
 async fn loads_need_a_connection_of_their_own_only_where_they_are_left_to_other_threads() {
-    for (in_place, expected) in [(true, 5), (false, 2)] {
+    for (in_place, expected) in [(true, MANY..MANY + 1), (false, 2..MANY)] {
         let place = Place::new();
         let store = narrow(&place, in_place).await;
         let portal = portal();
-        let loads = (0..5).map(|_| store.load(&portal, id(1), at(1)));
-        assert_eq!(served(loads).await, expected, "in place: {in_place}");
+        let loads = (0..MANY).map(|_| store.load(&portal, id(1), at(1)));
+        let served = served(loads).await;
+        assert!(expected.contains(&served), "{served}, in place: {in_place}");
         let loaded = store.load(&portal, id(1), at(1)).await.expect("answers");
         assert_eq!(loaded, Some(record(1)));
         store.close().await.expect("closed");
