@@ -29,7 +29,7 @@ const POSTGRES_ALONE: &str = "One load by pgbench, prepared, one client, on thes
      bare client's (strace). Tried: callers who send for themselves, as they do now, instead of \
      waking a task.";
 
-const SQLITE_RESET: &str = "A reset writes one row whatever there is, and takes tens to hundreds of \
+const SQLITE_RESET: &str = "A reset writes two rows whatever there is, and takes tens to hundreds of \
      microseconds, of which what was cached before decides: see the growth below, where a million \
      sessions are reset faster than a thousand. Tried: one quiet write before each reset that is \
      timed, so that it pays for nothing that came before.";
