@@ -37,8 +37,12 @@ impl Batch {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn is_single(&self) -> bool {
-        self.0.len() == 1
+        self.len() == 1
     }
 
     /// Carries out all of it, up to the first failure. The answers are kept.

@@ -14,11 +14,15 @@ use crate::row::Columns;
 /// So many statements stay prepared: more than there are.
 const PREPARED: usize = 64;
 
-/// How much of the file a connection keeps in memory, in KiB: the upper pages of the indexes
-/// of millions of sessions.
-const CACHE: u32 = 16_384;
-/// The same for the connection that loads: the sessions that are in use too.
-const LOADING_CACHE: u32 = 131_072;
+/// How much of the file a connection that reads keeps in memory, in KiB: the upper pages of
+/// the indexes of millions of sessions.
+const READING_CACHE: u32 = 16_384;
+/// The same for one that writes, with which callers load: the sessions that are in use too.
+const WRITING_CACHE: u32 = 131_072;
+
+/// A commit that leaves so many pages of 4 KiB in the log carries them over by itself: more
+/// than wait for [a checkpoint](crate::checkpoint), should that not keep up.
+const LOG: u32 = 24_576;
 
 pub(crate) struct Db {
     connection: Connection,
@@ -27,32 +31,27 @@ pub(crate) struct Db {
 }
 
 impl Db {
-    /// For the connection that writes. The journal mode is not set here: it belongs to the
-    /// file, and changing it takes care.
+    /// For a connection that writes, and does not wait for another's lock. The journal mode
+    /// is not set here: it belongs to the file, and changing it takes care.
     pub(crate) fn writing(options: &SqliteOptions) -> Result<Self> {
-        let db = Self::open(options, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let db = Self::open(options, OpenFlags::SQLITE_OPEN_READ_WRITE, WRITING_CACHE)?;
+        db.set("wal_autocheckpoint", LOG)?;
         db.set("foreign_keys", 1)?;
         db.set("synchronous", options.synchronous.code())?;
         if let Some(pages) = options.max_page_count {
             db.set("max_page_count", pages)?;
         }
+        db.wait_for_locks(Duration::ZERO)?;
         Ok(db)
     }
 
     /// For a connection that reads.
     pub(crate) fn reading(options: &SqliteOptions) -> Result<Self> {
-        Self::open(options, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        Self::open(options, OpenFlags::SQLITE_OPEN_READ_ONLY, READING_CACHE)
     }
 
-    /// For the connection that loads: nobody who asks it waits for another's lock.
-    pub(crate) fn loading(options: &SqliteOptions) -> Result<Self> {
-        let db = Self::reading(options)?;
-        db.keep(LOADING_CACHE)?;
-        db.wait_for_locks(Duration::ZERO)?;
-        Ok(db)
-    }
-
-    fn open(options: &SqliteOptions, flags: OpenFlags) -> Result<Self> {
+    /// With a cache of so many KiB.
+    fn open(options: &SqliteOptions, flags: OpenFlags, cache: u32) -> Result<Self> {
         let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&options.path, flags).map_err(from_driver)?;
         connection.set_prepared_statement_cache_capacity(PREPARED);
@@ -60,13 +59,9 @@ impl Db {
             connection,
             numbers: RefCell::default(),
         };
-        db.keep(CACHE)?;
+        // SQLite takes a negative number for KiB.
+        db.set("cache_size", -i64::from(cache))?;
         Ok(db)
-    }
-
-    /// SQLite takes a negative number for KiB.
-    fn keep(&self, cache: u32) -> Result<()> {
-        self.set("cache_size", -i64::from(cache))
     }
 
     fn set(&self, pragma: &str, value: impl Into<i64>) -> Result<()> {

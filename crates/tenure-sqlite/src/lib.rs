@@ -24,9 +24,14 @@
 //! share its `fsync`, and answers each caller after the commit. So a caller that goes away
 //! interrupts nothing, and one that is alone waits for nobody.
 //!
-//! Callers load [by themselves](SqliteOptions::load_in_place), taking turns on one connection;
-//! whoever has it also reads for those who came meanwhile. What may take longer, such as a
-//! list, is read on Tokio's blocking threads, with connections of their own.
+//! Between transactions callers load [by themselves](SqliteOptions::load_in_place), taking turns
+//! on that connection; whoever has it also reads for those who came meanwhile. A load that meets
+//! a transaction waits for it a millisecond, and is then read like what may take longer, such as
+//! a list: on Tokio's blocking threads, with connections of their own.
+//!
+//! The log is carried over to the database by another thread, so that writes do not wait for
+//! it. It may grow to some 100 MB beside a database that much is written to; closing the store
+//! takes it away.
 //!
 //! Every wait is bounded, in number and by a [deadline](SqliteOptions::deadline) for each step
 //! of an operation; running out of either is `Unavailable`.
@@ -44,7 +49,7 @@
 
 mod access;
 mod batch;
-mod combine;
+mod checkpoint;
 mod contract;
 mod create;
 mod db;
@@ -64,6 +69,7 @@ mod reads;
 mod reap;
 mod row;
 mod settle;
+mod shared;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -10,11 +10,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::combine::Combiner;
 use crate::db::Db;
 use crate::error::was_busy;
 use crate::job::Operation;
 use crate::options::SqliteOptions;
+use crate::shared::Shared;
 use crate::writes::{closed, too_late, too_many};
 
 pub(crate) struct Reads {
@@ -24,7 +24,8 @@ pub(crate) struct Reads {
     waiting: AtomicUsize,
     length: usize,
     deadline: Duration,
-    combiner: Option<Arc<Combiner>>,
+    /// What quick reads share with the writer, if they run where they are asked for.
+    shared: Option<Arc<Shared>>,
 }
 
 /// The connections that nobody uses. There is a permit for each.
@@ -40,7 +41,7 @@ struct Borrowed {
 }
 
 impl Reads {
-    pub(crate) fn open(options: &SqliteOptions) -> Result<Self> {
+    pub(crate) fn open(options: &SqliteOptions, shared: &Arc<Shared>) -> Result<Self> {
         let idle: Vec<Db> = (0..options.readers)
             .map(|_| Db::reading(options))
             .collect::<Result<_>>()?;
@@ -55,23 +56,23 @@ impl Reads {
             waiting: AtomicUsize::new(0),
             length: options.queue_length,
             deadline: options.deadline,
-            combiner: options
-                .in_place
-                .then(|| Combiner::open(options))
-                .transpose()?,
+            shared: options.in_place.then(|| Arc::clone(shared)),
         })
     }
 
     /// Reads what is quickly read: a row or two.
     pub(crate) async fn quick<O: Operation + Clone>(&self, operation: O) -> Result<O::Answer> {
-        let Some(combiner) = &self.combiner else {
-            return self.aside(operation).await;
-        };
-        match combiner.read(operation.clone()).await {
-            // Somebody mends the log after a crash: that takes longer.
-            Err(error) if was_busy(&error) => self.aside(operation).await,
-            answered => answered,
+        if let Some(shared) = &self.shared {
+            match shared.read(operation.clone()).await {
+                Ok(Some(answer)) => return Ok(answer),
+                // The writer waits for the disk.
+                Ok(None) => {}
+                // Somebody mends the log after a crash: that takes longer.
+                Err(error) if was_busy(&error) => {}
+                Err(error) => return Err(error),
+            }
         }
+        self.aside(operation).await
     }
 
     /// Reads on a thread that may take its time.
@@ -108,9 +109,6 @@ impl Reads {
 
     /// Lets nothing more in, and waits until what was accepted is done.
     pub(crate) async fn close(&self) {
-        if let Some(combiner) = &self.combiner {
-            combiner.close();
-        }
         // An error says that it was closed before.
         if self
             .pool

@@ -2,17 +2,20 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::thread;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use refinery::Migration;
 use tenure_store::{Error, ErrorKind, Result};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
+use crate::db::Db;
 use crate::file;
 use crate::migrate::{known, latest, migrate};
 use crate::options::SqliteOptions;
 use crate::reads::Reads;
+use crate::shared::Shared;
 use crate::writer::Writer;
 use crate::writes::Writes;
 
@@ -58,22 +61,18 @@ impl SqliteStore {
         options.validate()?;
         options.path = file::prepare(&options.path)?;
         let migrated = migrate(&options, migrations)?;
-        let reads = Reads::open(&options)?;
-        let writer = Writer::open(&options)?;
+        let shared = Shared::new(Db::writing(&options)?, &options);
+        let shared = Arc::new(shared);
+        let reads = Reads::open(&options, &shared)?;
+        let writer = Writer::new(&options, shared)?;
         drop(migrated);
 
         let (writes, intake) = Writes::new(options.queue_length, options.deadline);
         let (ended, end) = watch::channel(());
-        thread::Builder::new()
-            .name("tenure-sqlite".to_owned())
-            .spawn(move || {
-                writer.serve(&intake);
-                drop(ended);
-            })
-            .map_err(|error| {
-                let message = "no thread for the session database: raise the system's limit";
-                Error::new(ErrorKind::Other, message).with_source(error)
-            })?;
+        spawn("tenure-sqlite", move || {
+            writer.serve(&intake);
+            drop(ended);
+        })?;
         Ok(Self {
             path: options.path,
             payload_limit: options.payload_limit,
@@ -91,6 +90,15 @@ impl SqliteStore {
         // Nothing is ever sent: the error is the writer's end.
         let _ = self.writer.clone().changed().await;
     }
+}
+
+/// A thread of the store's own.
+pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let thread = thread::Builder::new().name(name.to_owned());
+    thread.spawn(run).map_err(|error| {
+        let message = "no thread for the session database: raise the system's limit";
+        Error::new(ErrorKind::Other, message).with_source(error)
+    })
 }
 
 impl fmt::Debug for SqliteStore {

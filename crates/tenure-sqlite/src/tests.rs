@@ -1,5 +1,10 @@
 //! What only the crate itself can see: a schema to come, under which what is stored today
-//! lives on; and what a connection remembers.
+//! lives on; what a connection remembers; and writes that take long, or break.
+
+use std::fs;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use refinery::Migration;
 use tempfile::tempdir;
@@ -8,7 +13,9 @@ use tenure_store::{
     SessionId, SessionStore, Timestamp, Updated, Version,
 };
 
+use crate::checkpoint::Checkpoints;
 use crate::db::Db;
+use crate::job::Operation;
 use crate::migrate::known;
 use crate::{SqliteOptions, SqliteStore};
 
@@ -105,5 +112,97 @@ async fn a_namespace_that_was_undone_has_no_number() -> Result<()> {
     assert!(db.number(&ns)?.is_some());
     db.undo()?;
     assert_eq!(db.number(&ns)?, None);
+    store.close().await
+}
+
+/// A touch by hand, and then whatever the test wants of the writer.
+struct Touched<F>(F);
+
+impl<F: Fn() + Send + 'static> Operation for Touched<F> {
+    type Answer = ();
+
+    fn run(&self, db: &Db) -> Result<()> {
+        db.execute("UPDATE session SET accesses = accesses + 1", [])?;
+        self.0();
+        Ok(())
+    }
+}
+
+/// A store with [`session`] in it.
+async fn with_session(options: SqliteOptions, ns: &Namespace) -> Result<SqliteStore> {
+    let store = SqliteStore::connect(options).await?;
+    store.open(ns, Hooks::Unstated).await?;
+    let created = store.create(ns, &session(), session().created).await?;
+    assert_eq!(created, Created::Done);
+    Ok(store)
+}
+
+#[tokio::test]
+async fn a_load_does_not_wait_for_a_write_that_takes_long_nor_see_any_of_it() -> Result<()> {
+    let folder = tempdir().expect("a temporary folder");
+    let options = SqliteOptions::new(folder.path().join("sessions.db"));
+    let options = options.deadline(Duration::from_mins(2)).queue_length(1);
+    let (ns, now) = (Namespace::sessions("portal")?, session().created);
+    let store = with_session(options, &ns).await?;
+    let (begun, begins): (Sender<()>, Receiver<()>) = channel();
+    let (end, ends): (Sender<()>, Receiver<()>) = channel();
+    let ends = Mutex::new(ends);
+    let writing = store.writes.submit(Touched(move || {
+        begun.send(()).expect("the test listens");
+        let ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.recv().expect("the test says so");
+    }));
+    let loading = async {
+        begins.recv().expect("it begins");
+        // Those that went elsewhere take no place in the queue.
+        let first = store.load(&ns, session().id, now).await;
+        let second = store.load(&ns, session().id, now).await;
+        end.send(()).expect("the write waits");
+        [first, second]
+    };
+    let (written, loaded) = tokio::join!(writing, loading);
+    written?;
+    for loaded in loaded {
+        assert_eq!(loaded?, Some(session()));
+    }
+    let loaded = store.load(&ns, session().id, now).await?;
+    assert_eq!(loaded.map(|session| session.accesses), Some(2));
+    store.close().await
+}
+
+#[tokio::test]
+async fn nobody_sees_what_a_write_left_that_broke_down() -> Result<()> {
+    let folder = tempdir().expect("a temporary folder");
+    let options = SqliteOptions::new(folder.path().join("sessions.db"));
+    let (ns, now) = (Namespace::sessions("portal")?, session().created);
+    let store = with_session(options, &ns).await?;
+    let broken = store.writes.submit(Touched(|| panic!("on purpose"))).await;
+    assert!(broken.expect_err("broken").is_unavailable());
+    let loaded = store.load(&ns, session().id, now).await?;
+    assert_eq!(loaded, Some(session()));
+    let refused = store.touch(&ns, session().id, now).await;
+    assert!(refused.expect_err("nobody writes").is_unavailable());
+    store.close().await
+}
+
+#[tokio::test]
+async fn what_is_written_leaves_the_log_without_the_writer() -> Result<()> {
+    let folder = tempdir().expect("a temporary folder");
+    let path = folder.path().join("sessions.db");
+    let options = SqliteOptions::new(&path);
+    let store = with_session(options.clone(), &Namespace::sessions("portal")?).await?;
+    let file = || fs::read(&path).expect("it is there");
+    let carry_over = |more: usize| -> Result<()> {
+        let mut checkpoints = Checkpoints::start(&options)?;
+        checkpoints.note(4096);
+        checkpoints.note(more);
+        checkpoints.finish();
+        Ok(())
+    };
+    let before = file();
+    carry_over(4095)?;
+    assert!(file() == before, "so little is not worth it");
+    carry_over(4096)?;
+    assert!(file() != before, "it is in the database");
     store.close().await
 }

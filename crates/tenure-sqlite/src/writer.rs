@@ -1,120 +1,119 @@
 //! The one thread that writes: all that waits is one transaction, and nobody is answered
 //! before its commit.
 
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::thread;
 use std::time::Duration;
 
 use tenure_store::{Error, Result};
 
 use crate::batch::Batch;
+use crate::checkpoint::Checkpoints;
 use crate::db::Db;
 use crate::error::was_busy;
 use crate::job::Job;
 use crate::options::SqliteOptions;
+use crate::shared::Shared;
 
-/// How long SQLite itself waits for a lock before it says so. Its waits grow to 100 ms,
-/// and would sleep through every pause of a busy neighbour; so it is asked again instead,
-/// until the deadline.
-const BUSY_TIMEOUT: Duration = Duration::from_millis(8);
+/// How long to leave another process its transaction before it is asked again. SQLite's own
+/// waits grow to 100 ms, and would sleep through every pause of a busy neighbour.
+const PAUSE: Duration = Duration::from_millis(2);
 
 pub(crate) struct Writer {
     options: SqliteOptions,
-    db: Db,
+    shared: Arc<Shared>,
+    checkpoints: Checkpoints,
 }
 
-/// What failed.
-enum Failed {
-    /// One of the operations.
-    Operation(Error),
-    /// What they share.
-    Transaction(Error),
+/// What became of a batch.
+enum Outcome {
+    Done(Batch),
+    Failed(Batch, Error),
+    /// One of the operations failed, which concerns nobody else.
+    Apart(Batch),
+    /// Another process has a transaction.
+    Busy(Batch),
 }
 
 impl Writer {
-    pub(crate) fn open(options: &SqliteOptions) -> Result<Self> {
+    pub(crate) fn new(options: &SqliteOptions, shared: Arc<Shared>) -> Result<Self> {
         Ok(Self {
-            db: connect(options)?,
             options: options.clone(),
+            shared,
+            checkpoints: Checkpoints::start(options)?,
         })
     }
 
     /// Serves the queue until it is closed and empty, then leaves the database in one file.
     pub(crate) fn serve(mut self, intake: &Receiver<Box<dyn Job>>) {
         while let Some(batch) = Batch::take(intake) {
+            self.checkpoints.note(batch.len());
             self.carry_out(batch);
+            self.shared.combine();
         }
+        self.checkpoints.finish();
         // Another process may be reading the log; then it stays until that one closes.
-        if let Err(error) = self.db.script("PRAGMA wal_checkpoint(TRUNCATE)") {
+        let truncate = |db: &mut Db| db.script("PRAGMA wal_checkpoint(TRUNCATE)");
+        if let Some(Err(error)) = self.shared.write(truncate) {
             tracing::debug!(%error, "the session database keeps its log");
         }
+        self.shared.close();
     }
 
-    fn carry_out(&mut self, mut batch: Batch) {
-        match self.transact(&mut batch) {
-            Ok(()) => batch.answer(),
-            // Whose value it was shows when each is alone with its own. After
-            // `Unavailable` a write may have happened, and must not be made twice.
-            Err(Failed::Operation(error)) if !batch.is_single() && !error.is_unavailable() => {
-                for mut one in batch.one_by_one() {
-                    match self.transact(&mut one) {
-                        Ok(()) => one.answer(),
-                        Err(failed) => one.fail(failed.into_error()),
-                    }
-                }
-            }
-            Err(failed) => batch.fail(failed.into_error()),
-        }
-    }
-
-    fn transact(&mut self, batch: &mut Batch) -> Result<(), Failed> {
-        let outcome = self.begin().map_err(Failed::Transaction).and_then(|()| {
-            batch.run(&self.db).map_err(Failed::Operation)?;
-            self.db
-                .execute("COMMIT", [])
-                .map(drop)
-                .map_err(Failed::Transaction)
-        });
-        if outcome.is_err() {
-            self.undo();
-        }
-        outcome
-    }
-
-    /// Begins a transaction, as soon as no other process has one.
-    fn begin(&self) -> Result<()> {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "that another process is done can only be asked"
+    )]
+    fn carry_out(&self, mut batch: Batch) {
         let mut patience = self.options.deadline;
         loop {
-            match self.db.execute("BEGIN IMMEDIATE", []) {
-                Err(error) if was_busy(&error) && !patience.is_zero() => {
-                    patience = patience.saturating_sub(BUSY_TIMEOUT);
+            let attempt = self.shared.write(|db| self.attempt(batch, patience, db));
+            match attempt {
+                Some(Outcome::Busy(again)) => batch = again,
+                Some(Outcome::Apart(batch)) => {
+                    return batch.one_by_one().for_each(|one| self.carry_out(one));
                 }
-                begun => return begun.map(drop),
+                Some(Outcome::Failed(batch, error)) => return batch.fail(error),
+                Some(Outcome::Done(batch)) => return batch.answer(),
+                None => return,
+            }
+            thread::sleep(PAUSE);
+            patience = patience.saturating_sub(PAUSE);
+        }
+    }
+
+    fn attempt(&self, mut batch: Batch, patience: Duration, db: &mut Db) -> Outcome {
+        match db.execute("BEGIN IMMEDIATE", []) {
+            Ok(_) => {}
+            Err(error) if was_busy(&error) && !patience.is_zero() => return Outcome::Busy(batch),
+            Err(error) => return Outcome::Failed(batch, error),
+        }
+        let ran = batch.run(db);
+        let operation_failed = ran.is_err();
+        match ran.and_then(|()| db.execute("COMMIT", [])) {
+            Ok(_) => Outcome::Done(batch),
+            Err(error) => {
+                self.undo(db);
+                // Whose value it was shows when each is alone with its own. After
+                // `Unavailable` a write may have happened, and must not be made twice.
+                if operation_failed && !batch.is_single() && !error.is_unavailable() {
+                    Outcome::Apart(batch)
+                } else {
+                    Outcome::Failed(batch, error)
+                }
             }
         }
     }
 
     /// Sees to it that no transaction is left open.
-    fn undo(&mut self) {
-        if self.db.undo().is_ok() {
+    fn undo(&self, db: &mut Db) {
+        if db.undo().is_ok() {
             return;
         }
-        match connect(&self.options) {
-            Ok(db) => self.db = db,
+        match Db::writing(&self.options) {
+            Ok(anew) => *db = anew,
             Err(error) => tracing::warn!(%error, "a connection to the session database broke"),
-        }
-    }
-}
-
-fn connect(options: &SqliteOptions) -> Result<Db> {
-    let db = Db::writing(options)?;
-    db.wait_for_locks(BUSY_TIMEOUT)?;
-    Ok(db)
-}
-
-impl Failed {
-    fn into_error(self) -> Error {
-        match self {
-            Failed::Operation(error) | Failed::Transaction(error) => error,
         }
     }
 }
