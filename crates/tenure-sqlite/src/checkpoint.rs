@@ -8,7 +8,7 @@ use tenure_store::Result;
 
 use crate::db::Db;
 use crate::options::SqliteOptions;
-use crate::store::spawn;
+use crate::thread::spawn;
 
 /// After so many operations, each of which changes one page of 4 KiB or a few. More at once
 /// are fewer pages to write, as some are changed more than once, and lie closer together.

@@ -73,6 +73,7 @@ mod shared;
 mod store;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod update;
 mod writer;
 mod writes;

@@ -120,8 +120,8 @@ impl SqliteOptions {
     /// memory. What is in neither has to come from the disk, and the runtime's worker waits for
     /// it: turn this off where the database is larger than the memory that is left for the
     /// cache, or its disk is slow. A load that meets a transaction waits for it, but has a
-    /// thread's help after a millisecond. Reading what takes longer by its nature, such as lists, has
-    /// Tokio's blocking threads in any case.
+    /// thread's help after a millisecond. Reading what takes longer by its nature, such as
+    /// lists, has Tokio's blocking threads in any case.
     #[must_use]
     pub fn load_in_place(self, in_place: bool) -> Self {
         Self { in_place, ..self }

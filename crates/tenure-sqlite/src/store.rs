@@ -3,10 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 
 use refinery::Migration;
-use tenure_store::{Error, ErrorKind, Result};
+use tenure_store::{Error, Result};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
@@ -16,6 +15,7 @@ use crate::migrate::{known, latest, migrate};
 use crate::options::SqliteOptions;
 use crate::reads::Reads;
 use crate::shared::Shared;
+use crate::thread::spawn;
 use crate::writer::Writer;
 use crate::writes::Writes;
 
@@ -61,8 +61,7 @@ impl SqliteStore {
         options.validate()?;
         options.path = file::prepare(&options.path)?;
         let migrated = migrate(&options, migrations)?;
-        let shared = Shared::new(Db::writing(&options)?, &options);
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared::new(Db::writing(&options)?, &options));
         let reads = Reads::open(&options, &shared)?;
         let writer = Writer::new(&options, shared)?;
         drop(migrated);
@@ -90,15 +89,6 @@ impl SqliteStore {
         // Nothing is ever sent: the error is the writer's end.
         let _ = self.writer.clone().changed().await;
     }
-}
-
-/// A thread of the store's own.
-pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    let thread = thread::Builder::new().name(name.to_owned());
-    thread.spawn(run).map_err(|error| {
-        let message = "no thread for the session database: raise the system's limit";
-        Error::new(ErrorKind::Other, message).with_source(error)
-    })
 }
 
 impl fmt::Debug for SqliteStore {

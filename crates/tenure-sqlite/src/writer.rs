@@ -48,8 +48,9 @@ impl Writer {
     /// Serves the queue until it is closed and empty, then leaves the database in one file.
     pub(crate) fn serve(mut self, intake: &Receiver<Box<dyn Job>>) {
         while let Some(batch) = Batch::take(intake) {
-            self.checkpoints.note(batch.len());
+            let operations = batch.len();
             self.carry_out(batch);
+            self.checkpoints.note(operations);
             self.shared.combine();
         }
         self.checkpoints.finish();
