@@ -38,10 +38,8 @@ impl Script {
             cmd.arg(key);
         }
         Call {
-            cmd,
             script: Some(self),
-            lane: Lane::Requests,
-            reach: Reach::Primary,
+            ..Call::of(cmd)
         }
     }
 
@@ -84,8 +82,20 @@ pub(crate) struct Call {
 impl Call {
     /// A plain command, whose first argument is a key.
     pub(crate) fn plain(name: &str) -> Self {
+        Self::of(cmd(name))
+    }
+
+    /// A plain command on these keys, however many: room for them is made once.
+    pub(crate) fn on_keys(name: &str, keys: &[Vec<u8>]) -> Self {
+        let bytes = keys.iter().map(Vec::len).sum::<usize>();
+        let mut cmd = Cmd::with_capacity(1 + keys.len(), name.len() + bytes);
+        cmd.arg(name).arg(keys);
+        Self::of(cmd)
+    }
+
+    fn of(cmd: Cmd) -> Self {
         Self {
-            cmd: cmd(name),
+            cmd,
             script: None,
             lane: Lane::Requests,
             reach: Reach::Primary,
@@ -118,8 +128,8 @@ impl Call {
     }
 
     /// As it is sent first: a script by its hash.
-    pub(crate) fn short(&self) -> Cmd {
-        self.cmd.clone()
+    pub(crate) fn short(&self) -> &Cmd {
+        &self.cmd
     }
 
     /// As it is sent to a server that does not know the script, which then does.

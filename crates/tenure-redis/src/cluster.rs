@@ -131,7 +131,8 @@ impl Cluster {
         };
         let link = server.link(Lane::Bulk);
         let wire = link.wire().await?;
-        let sent = tokio::time::timeout(self.patience, send(&wire, question(), Manner::default()));
+        let question = question();
+        let sent = tokio::time::timeout(self.patience, send(&wire, &question, Manner::default()));
         let answer = match sent.await {
             Ok(Ok(answer)) => answer,
             failed => {

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::answer;
 use crate::call::Call;
-use crate::keys::Key;
+use crate::keys::{self, Key, Shard};
 use crate::store::Core;
 
 /// How many commands are on their way at once. While there are as many, loads wait for each
@@ -128,22 +128,24 @@ async fn fly(core: Arc<Core>, mut loads: Vec<Load>) {
 
 /// What is stored of each, all read at one instant.
 async fn read(core: &Core, loads: &[Load]) -> Result<Vec<Result<Found>>> {
-    let mut epochs = Vec::new();
+    // Many sessions share few shards: what those are called is worked out once.
+    let mut shards: Vec<(&Namespace, u8, Shard)> = Vec::new();
     let mut places = Vec::with_capacity(loads.len());
-    let mut records = Vec::with_capacity(loads.len());
-    for load in loads {
-        let shard = core.shard(&load.ns, load.id);
-        let epoch = shard.key(Key::Epoch);
-        let place = epochs.iter().position(|key| *key == epoch);
-        places.push(place.unwrap_or(epochs.len()));
+    for Load { ns, id, .. } in loads {
+        let number = keys::number(*id);
+        let mut known = shards.iter();
+        let place = known.position(|(other, of, _)| *of == number && *other == ns);
+        places.push(place.unwrap_or(shards.len()));
         if place.is_none() {
-            epochs.push(epoch);
+            shards.push((ns, number, core.shard(ns, *id)));
         }
-        records.push(shard.key(Key::Record(load.id)));
     }
-    let count = epochs.len();
-    let keys = epochs.into_iter().chain(records);
-    let reading = keys.fold(Call::plain("MGET"), Call::arg);
+    let count = shards.len();
+    let epochs = shards.iter().map(|(_, _, shard)| shard.key(Key::Epoch));
+    let records = places.iter().zip(loads);
+    let records = records.map(|(&place, load)| shards[place].2.key(Key::Record(load.id)));
+    let keys: Vec<_> = epochs.chain(records).collect();
+    let reading = Call::on_keys("MGET", &keys);
     let mut epochs = answer::array(core.servers.ask(reading).await?)?;
     if epochs.len() != count + loads.len() {
         return Err(answer::unexpected());

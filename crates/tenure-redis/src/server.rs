@@ -50,10 +50,10 @@ impl Server {
 }
 
 /// Sends a command, once. Whoever drops this has the command sent as a whole, or not.
-pub(crate) async fn send(wire: &Wire, command: Cmd, manner: Manner) -> RedisResult<Value> {
+pub(crate) async fn send(wire: &Wire, command: &Cmd, manner: Manner) -> RedisResult<Value> {
     let mut connection = wire.connection.clone();
     if !manner.asking && manner.replicas.is_none() {
-        let answer = connection.send_packed_command(&command).await?;
+        let answer = connection.send_packed_command(command).await?;
         return answer.extract_error();
     }
     // In one piece, as others send on this connection too.
@@ -63,7 +63,7 @@ pub(crate) async fn send(wire: &Wire, command: Cmd, manner: Manner) -> RedisResu
         piece.add_command(cmd("ASKING"));
         count += 1;
     }
-    piece.add_command(command);
+    piece.add_command(command.clone());
     if let Some((replicas, patience)) = manner.replicas {
         let millis = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
         piece.cmd("WAIT").arg(replicas).arg(millis.max(1));

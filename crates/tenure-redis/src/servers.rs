@@ -4,6 +4,7 @@
 //! A call that may have been carried out is never sent twice. What is sent again is only
 //! what Redis says it has not begun: see [`remedy`].
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,7 +78,7 @@ impl Servers {
             };
             let answers = join_all(primaries.iter().map(|server| async {
                 let wire = server.link(Lane::Bulk).wire().await?;
-                let answer = send(&wire, command.clone(), Manner::default()).await;
+                let answer = send(&wire, &command, Manner::default()).await;
                 if answer.as_ref().is_err_and(|error| error.code().is_none()) {
                     server.link(Lane::Bulk).discard(&wire);
                 }
@@ -109,7 +110,7 @@ impl Servers {
             asking: false,
             replicas: (lane == Lane::Replicated).then(|| (self.replicas, self.deadline * 3 / 4)),
         };
-        let (mut command, mut asked) = (call.short(), None);
+        let (mut command, mut asked) = (Cow::Borrowed(call.short()), None);
         for attempt in 0.. {
             let asking = asked.is_some();
             let server = match asked.take() {
@@ -131,13 +132,13 @@ impl Servers {
             };
             progress.sent = Some((Arc::clone(&server), wire.clone()));
             let manner = Manner { asking, ..manner };
-            let error = match send(&wire, command.clone(), manner).await {
+            let error = match send(&wire, &command, manner).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             progress.sent = None;
             match (remedy(&error), &self.place) {
-                (Remedy::Code, _) => command = call.with_code(),
+                (Remedy::Code, _) => command = Cow::Owned(call.with_code()),
                 (Remedy::Moved, Place::Cluster(map)) => {
                     map.moved(call.slot(), map.redirect(&server, &error)?);
                 }
