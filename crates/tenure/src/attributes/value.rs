@@ -13,8 +13,9 @@ use crate::{Error, Result};
 /// How many arrays and maps may be inside one another; as many as `serde_json` reads.
 const DEPTH: usize = 128;
 
-/// Most values are written into this many bytes without growing step by step.
-const USUAL: usize = 256;
+/// Most values are written into this many bytes without growing step by step: to grow is
+/// what the C library's allocator does one thread at a time.
+const USUAL: usize = 512;
 
 /// A value's stored form.
 ///
