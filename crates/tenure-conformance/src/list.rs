@@ -97,6 +97,7 @@ macro_rules! with_cases {
             E33b concurrency one_update_of_a_version_wins,
             E33c concurrency no_access_is_lost,
             E33d concurrency calls_at_once_each_get_their_own_answer,
+            E33e concurrency calls_at_once_in_several_namespaces_are_apart,
             E34 concurrency two_creations_of_one_id_make_one_session,
             E35 cancellation a_dropped_call_leaves_the_old_state_or_the_new,
             F37a rotation a_rotation_keeps_everything_else,

@@ -112,6 +112,33 @@ pub async fn calls_at_once_each_get_their_own_answer(stage: &Stage) -> Verdict {
     Ok(())
 }
 
+/// The same where they are of several namespaces, one of which was reset: what is taken as one
+/// is still of each namespace's own epoch.
+pub async fn calls_at_once_in_several_namespaces_are_apart(stage: &Stage) -> Verdict {
+    let all_three = [stage.portal(), stage.wiki(), stage.visitors()];
+    for ns in all_three {
+        stage.put_many(ns, (0..64).map(record).collect()).await?;
+    }
+    stage.reset(stage.wiki(), at(1)).await?;
+    let born_since = (64..128).map(record).collect();
+    stage.put_many(stage.wiki(), born_since).await?;
+    let mut calls = JoinSet::new();
+    for number in 0..128 {
+        for ns in all_three {
+            let there = (number < 64) != (ns == stage.wiki());
+            let (node, ns) = (stage.nth(number % 2), ns.clone());
+            calls.spawn(async move {
+                let loaded = node.load(&ns, id(number), at(1)).await?;
+                assert_eq!(loaded, there.then(|| record(number)), "{number} in {ns}");
+                assert_eq!(node.touch(&ns, id(number), at(1)).await?, there);
+                Ok(())
+            });
+        }
+    }
+    all(calls).await?;
+    Ok(())
+}
+
 /// Of many updates of one version at once exactly one is done, and it is the one that
 /// is there.
 pub async fn one_update_of_a_version_wins(stage: &Stage) -> Verdict {

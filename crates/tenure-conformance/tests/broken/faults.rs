@@ -55,6 +55,7 @@ faults! {
     TouchCountsNothing      D26a  Sees  "a touch is not counted",
     TouchMakesVersion       A1f   Sees  "a touch changes the version",
     MixesAnswers            E33d  Blind "loads at once are answered with each other's sessions",
+    MixesNamespaces         E33e  Blind "loads at once are answered from each other's namespaces",
     UpsertsOnUpdate         E31a  Sees  "a late update revives the ended",
     IgnoresVersion          A1d   Sees  "an update overwrites another's",
     LengtheningRevives      C18c  Sees  "a longer time-out revives what ran out",

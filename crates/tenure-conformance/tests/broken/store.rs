@@ -30,8 +30,8 @@ struct Memory {
     opened: BTreeSet<Namespace>,
     /// The record that each session was created with.
     first: BTreeMap<(Namespace, SessionId), Record>,
-    /// The session that was asked for last.
-    asked: Option<SessionId>,
+    /// The session that was asked for last, and of which namespace.
+    asked: Option<(Namespace, SessionId)>,
 }
 
 impl Broken {
@@ -56,13 +56,17 @@ impl Broken {
     }
 
     /// The session that a load is answered with.
-    async fn answered(&self, id: SessionId) -> SessionId {
-        if self.fault != Fault::MixesAnswers {
-            return id;
+    async fn answered(&self, ns: &Namespace, id: SessionId) -> (Namespace, SessionId) {
+        if !matches!(self.fault, Fault::MixesAnswers | Fault::MixesNamespaces) {
+            return (ns.clone(), id);
         }
-        self.memory().asked = Some(id);
+        self.memory().asked = Some((ns.clone(), id));
         tokio::task::yield_now().await;
-        self.memory().asked.unwrap_or(id)
+        match (self.fault, self.memory().asked.clone()) {
+            (Fault::MixesAnswers, Some((_, other))) => (ns.clone(), other),
+            (_, Some((other, _))) => (other, id),
+            _ => (ns.clone(), id),
+        }
     }
 
     /// A call, where the good store keeps what belongs into this namespace.
@@ -106,8 +110,8 @@ impl SessionStore for Broken {
     }
 
     async fn load(&self, ns: &Namespace, id: SessionId, now: Timestamp) -> Result<Option<Record>> {
-        let id = self.answered(id).await;
-        writing::load(&self.call(ns, now)?, id).await
+        let (ns, id) = self.answered(ns, id).await;
+        writing::load(&self.call(&ns, now)?, id).await
     }
 
     async fn touch(&self, ns: &Namespace, id: SessionId, now: Timestamp) -> Result<bool> {
