@@ -16,6 +16,7 @@ use std::time::Duration;
 use tenure_store::{Error, Result};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::batch::{join, take};
@@ -168,6 +169,10 @@ impl Pool {
         loop {
             for job in join(batch) {
                 worker.carry_out(job).await;
+            }
+            if self.patience.is_zero() {
+                // Those that have just been answered may ask again, and go with the others then.
+                yield_now().await;
             }
             match self.next(worker) {
                 Some(more) => (worker, batch) = more,

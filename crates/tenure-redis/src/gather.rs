@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tenure_store::{Error, Namespace, Result, SessionId};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::answer;
@@ -122,6 +123,8 @@ async fn fly(core: Arc<Core>, mut loads: Vec<Load>) {
                 }
             }
         }
+        // Those that have just been answered may ask again, and go with the others then.
+        yield_now().await;
         loads = core.loads.take();
     }
 }
