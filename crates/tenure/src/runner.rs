@@ -1,6 +1,6 @@
 //! Runs the end hooks of claimed tombstones and settles them: a batch of them, or one.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(crate) struct Batch {
     hook: Arc<dyn AnyEndHook>,
     waiting: VecDeque<Ended>,
     running: JoinSet<(Ticket, Outcome)>,
-    held: Vec<Ticket>,
+    held: HashSet<Ticket>,
     outcomes: Vec<(Ticket, Outcome)>,
     report: Tally,
     pace: Pace,
@@ -93,7 +93,10 @@ impl Batch {
                     // Hooks run in tasks of their own: nothing panics in these.
                     self.outcomes.extend(done);
                 }
-                _ = renewal.tick() => renew(&self.core, &self.held).await,
+                _ = renewal.tick() => {
+                    let held: Vec<_> = self.held.iter().copied().collect();
+                    renew(&self.core, &held).await;
+                }
                 Ok(()) = stop.changed() => {}
             }
         }
@@ -120,9 +123,8 @@ impl Batch {
             return;
         }
         let outcomes = std::mem::take(&mut self.outcomes);
-        self.held
-            .retain(|held| !outcomes.iter().any(|(ticket, _)| ticket == held));
-        for (_, outcome) in &outcomes {
+        for (ticket, outcome) in &outcomes {
+            self.held.remove(ticket);
             self.report.count(outcome);
         }
         settle(&self.core, &outcomes).await;
