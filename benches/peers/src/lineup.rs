@@ -1,10 +1,6 @@
 //! Who is measured beside whom.
 
-use std::pin::Pin;
-use std::sync::Arc;
-
-use tempfile::TempDir;
-use tenure::SessionStore;
+use std::path::Path;
 
 use crate::floors::{map::Map, postgres, redis::Redis, sqlite::Sqlite};
 use crate::ours::{library::Library, store::Store};
@@ -14,8 +10,9 @@ use crate::peers::{
     tower::{Tower, TowerRusqlite},
 };
 use crate::scale::weigh;
+use crate::seat;
 use crate::subject::{Result, Subject};
-use crate::window::{Filled, Sample, Window, Work};
+use crate::window::Filled;
 
 /// Where sessions are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,139 +42,131 @@ impl Backend {
             Self::SqliteNormal => "sqlite_normal",
         }
     }
+
+    /// Everybody's name, in the order of their turns.
+    pub(crate) async fn names(self) -> Result<Vec<&'static str>> {
+        let mut names = Vec::new();
+        let call = Call {
+            backend: self,
+            folder: Path::new(""),
+            sessions: 0,
+            answers: |name| {
+                names.push(name);
+                false
+            },
+        };
+        call.everybody().await?;
+        Ok(names)
+    }
+
+    /// Seats one of them, with so many sessions, and lets it work until nobody asks any more.
+    pub(crate) async fn seat(self, wanted: &str, sessions: usize) -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let call = Call {
+            backend: self,
+            folder: folder.path(),
+            sessions,
+            answers: |name| name == wanted,
+        };
+        call.everybody().await
+    }
 }
 
-/// All of one backend, full of sessions.
-pub(crate) struct Lineup {
-    pub(crate) subjects: Vec<(&'static str, Box<dyn Measured>)>,
-    /// What each one's session weighs, in bytes.
-    pub(crate) sizes: Vec<(&'static str, f64)>,
+/// Calls out names, and seats those who answer.
+struct Call<'a, F> {
     backend: Backend,
     /// Where those that keep files have them.
-    folder: TempDir,
+    folder: &'a Path,
     sessions: usize,
-    grain: u32,
+    answers: F,
 }
 
-/// A filled subject of whatever kind.
-pub(crate) trait Measured: Send + Sync {
-    fn measure(&self, work: Work, window: Window) -> Eventually<'_, Option<Sample>>;
-
-    fn tidy(&self) -> Eventually<'_, ()>;
-}
-
-type Eventually<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
-
-impl<S: Subject> Measured for Arc<Filled<S>> {
-    fn measure(&self, work: Work, window: Window) -> Eventually<'_, Option<Sample>> {
-        Box::pin(Filled::measure(self, work, window))
-    }
-
-    fn tidy(&self) -> Eventually<'_, ()> {
-        Box::pin(Filled::tidy(self))
-    }
-}
-
-impl Lineup {
-    pub(crate) async fn of(backend: Backend, sessions: usize) -> Result<Self> {
-        let mut lineup = Self {
-            subjects: Vec::new(),
-            sizes: Vec::new(),
-            backend,
-            folder: tempfile::tempdir()?,
-            sessions,
-            grain: if backend == Backend::Memory { 32 } else { 1 },
-        };
-        match backend {
-            Backend::Memory => lineup.memory().await?,
-            Backend::Postgres => lineup.postgres(&server("TENURE_POSTGRES_URL")?).await?,
-            Backend::Redis => lineup.redis(&server("TENURE_REDIS_URL")?).await?,
-            Backend::SqliteFull => lineup.sqlite(true).await?,
-            Backend::SqliteNormal => lineup.sqlite(false).await?,
+impl<F: FnMut(&'static str) -> bool> Call<'_, F> {
+    async fn everybody(mut self) -> Result<()> {
+        match self.backend {
+            Backend::Memory => self.memory().await,
+            Backend::Postgres => self.postgres(&server("TENURE_POSTGRES_URL")?).await,
+            Backend::Redis => self.redis(&server("TENURE_REDIS_URL")?).await,
+            Backend::SqliteFull => self.sqlite(true).await,
+            Backend::SqliteNormal => self.sqlite(false).await,
         }
-        Ok(lineup)
     }
 
     async fn memory(&mut self) -> Result<()> {
         self.tenure("memory:").await?;
-        self.add("floor: sharded map", Map::default()).await?;
-        self.add("tower-sessions", Tower::memory()).await?;
-        self.add("tower-sessions moka", Tower::moka()).await
+        let map = async { Ok(Map::default()) };
+        self.one("floor: sharded map", map).await?;
+        let tower = async { Ok(Tower::memory()) };
+        self.one("tower-sessions", tower).await?;
+        let moka = async { Ok(Tower::moka()) };
+        self.one("tower-sessions moka", moka).await
     }
 
     async fn postgres(&mut self, url: &str) -> Result<()> {
         self.tenure(url).await?;
-        let held = postgres::Held::connect(url, 4).await?;
-        self.add("floor: sqlx held", held).await?;
-        let pipelined = postgres::Pipelined::connect(url, 2).await?;
-        self.add("floor: tokio-postgres pipelined", pipelined)
+        let held = postgres::Held::connect(url, 4);
+        self.one("floor: sqlx held", held).await?;
+        let pipelined = postgres::Pipelined::connect(url, 2);
+        self.one("floor: tokio-postgres pipelined", pipelined)
             .await?;
-        self.add("tower-sessions sqlx", Tower::postgres(url, 10).await?)
-            .await?;
-        self.add("axum_session sqlx", Axum::postgres(url, 10).await?)
-            .await
+        let tower = Tower::postgres(url, 10);
+        self.one("tower-sessions sqlx", tower).await?;
+        let axum = Axum::postgres(url, 10);
+        self.one("axum_session sqlx", axum).await
     }
 
     async fn redis(&mut self, url: &str) -> Result<()> {
         self.tenure(url).await?;
-        self.add("floor: multiplexed", Redis::connect(url).await?)
-            .await?;
-        self.add("tower-sessions fred", Tower::redis(url).await?)
-            .await?;
-        self.add("axum_session", Axum::redis(url).await?).await?;
-        self.add("actix-session", Actix::plain(url).await?).await?;
-        self.add("actix-session pooled", Actix::pooled(url).await?)
-            .await
+        self.one("floor: multiplexed", Redis::connect(url)).await?;
+        self.one("tower-sessions fred", Tower::redis(url)).await?;
+        self.one("axum_session", Axum::redis(url)).await?;
+        self.one("actix-session", Actix::plain(url)).await?;
+        self.one("actix-session pooled", Actix::pooled(url)).await
     }
 
     async fn sqlite(&mut self, full: bool) -> Result<()> {
         let synchronous = if full { "full" } else { "normal" };
-        let folder = self.folder.path().to_owned();
-        let file = |name: &str| folder.join(name).display().to_string();
-        // A file for each, as each keeps a part of it in memory.
-        let ours = |name: &str| format!("sqlite:{}?synchronous={synchronous}", file(name));
-        let (library, store) = (ours("tenure.db"), ours("store.db"));
-        let (sqlx, rusqlite) = (file("sqlx.db"), file("rusqlite.db"));
-        let library = tenure_connect::connect(&library).await?;
-        self.library(library).await?;
-        let store = tenure_connect::connect(&store).await?;
-        self.store(store).await?;
-        let floor = Sqlite::open(&file("floor.db"), synchronous)?;
-        self.add("floor: rusqlite", floor).await?;
-        self.add(
-            "tower-sessions rusqlite",
-            TowerRusqlite::open(&rusqlite, full).await?,
-        )
-        .await?;
-        self.add("tower-sessions sqlx", Tower::sqlite(&sqlx, full).await?)
-            .await
+        let file = self.folder.join("sessions.db").display().to_string();
+        let url = format!("sqlite:{file}?synchronous={synchronous}");
+        self.tenure(&url).await?;
+        let floor = async { Sqlite::open(&file, synchronous) };
+        self.one("floor: rusqlite", floor).await?;
+        let rusqlite = TowerRusqlite::open(&file, full);
+        self.one("tower-sessions rusqlite", rusqlite).await?;
+        let sqlx = Tower::sqlite(&file, full);
+        self.one("tower-sessions sqlx", sqlx).await
     }
 
     /// The whole library, and beside it the store alone.
     async fn tenure(&mut self, url: &str) -> Result<()> {
-        let store = tenure_connect::connect(url).await?;
-        self.library(Arc::clone(&store)).await?;
-        self.store(store).await
+        let sessions = self.sessions;
+        let library = async { Library::new(tenure_connect::connect(url).await?, sessions).await };
+        self.one("tenure", library).await?;
+        let store = async { Store::new(tenure_connect::connect(url).await?).await };
+        self.one("tenure store", store).await
     }
 
-    async fn library(&mut self, store: Arc<dyn SessionStore>) -> Result<()> {
-        let library = Library::new(store, self.sessions).await?;
-        self.add("tenure", library).await
-    }
-
-    async fn store(&mut self, store: Arc<dyn SessionStore>) -> Result<()> {
-        self.add("tenure store", Store::new(store).await?).await
-    }
-
-    async fn add(&mut self, name: &'static str, subject: impl Subject) -> Result<()> {
-        let before = weigh(self.backend, self.folder.path()).await?;
-        let filled = Filled::new(subject, self.sessions, self.grain).await?;
-        let grown = weigh(self.backend, self.folder.path())
+    async fn one<S: Subject>(
+        &mut self,
+        name: &'static str,
+        subject: impl Future<Output = Result<S>>,
+    ) -> Result<()> {
+        if !(self.answers)(name) {
+            return Ok(());
+        }
+        let subject = subject.await?;
+        // Memory answers so soon that the clock is not asked each time.
+        let grain = if self.backend == Backend::Memory {
+            32
+        } else {
+            1
+        };
+        let before = weigh(self.backend, self.folder).await?;
+        let filled = Filled::new(subject, self.sessions, grain).await?;
+        let grown = weigh(self.backend, self.folder)
             .await?
             .saturating_sub(before);
-        self.sizes.push((name, grown as f64 / self.sessions as f64));
-        self.subjects.push((name, Box::new(filled)));
-        Ok(())
+        seat::work(&filled, grown as f64 / self.sessions as f64).await
     }
 }
 

@@ -9,6 +9,7 @@ mod ours;
 mod peers;
 mod report;
 mod scale;
+mod seat;
 mod subject;
 mod visit;
 mod window;
@@ -19,7 +20,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::line::Line;
-use crate::lineup::{Backend, Lineup};
+use crate::lineup::Backend;
+use crate::seat::Seat;
 use crate::subject::Result;
 use crate::window::{Window, Work};
 
@@ -61,22 +63,33 @@ fn main() -> Result<ExitCode> {
     let [what, path, rest @ ..] = words.as_slice() else {
         return Err(USAGE.into());
     };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     match (what.as_str(), rest) {
         ("report", [folder]) => return report::write(path, folder),
         ("check", []) => return report::check(path),
+        // How `windows` starts itself once more: SAMPLES is a backend's name.
+        ("seat", [name, sessions]) => {
+            let mut all = Backend::ALL.into_iter();
+            let backend = all.find(|backend| backend.name() == path.as_str());
+            let seated = backend.ok_or(USAGE)?.seat(name, sessions.parse()?);
+            runtime.block_on(seated)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         _ => {}
     }
     let mut samples = File::options().create(true).append(true).open(path)?;
     let mut note =
         |line: Line| -> Result<()> { Ok(writeln!(samples, "{}", serde_json::to_string(&line)?)?) };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
     let chosen = |backend: &Backend| rest.is_empty() || rest.iter().any(|n| *n == backend.name());
     for backend in Backend::ALL.into_iter().filter(chosen) {
         match what.as_str() {
-            "windows" => runtime.block_on(windows(backend, &extent, &mut note))?,
+            "windows" => {
+                let names = runtime.block_on(backend.names())?;
+                windows(backend, &names, &extent, &mut note)?;
+            }
             "bulk" => {
                 let done = bulk::measure(backend, extent.sessions, extent.rounds);
                 for (what, sessions, seconds) in runtime.block_on(done)? {
@@ -114,18 +127,21 @@ fn main() -> Result<ExitCode> {
 
 /// In each round all subjects do the same work one after the other, so that whatever else the
 /// machine does meets all of them.
-async fn windows(
+fn windows(
     backend: Backend,
+    names: &[&'static str],
     extent: &Extent,
     note: &mut impl FnMut(Line) -> Result<()>,
 ) -> Result<()> {
-    let lineup = Lineup::of(backend, extent.sessions).await?;
-    for (subject, bytes) in &lineup.sizes {
+    let mut seats = Vec::new();
+    for name in names {
+        let seat = Seat::fill(backend, name, extent.sessions)?;
         note(Line::Size {
             backend: backend.name().to_owned(),
-            subject: (*subject).to_owned(),
-            bytes: *bytes,
+            subject: seat.name.to_owned(),
+            bytes: seat.bytes,
         })?;
+        seats.push(seat);
     }
     for round in 0..extent.rounds {
         for tasks in TASKS {
@@ -134,17 +150,17 @@ async fn windows(
                 span: extent.span,
             };
             // The first to have so many threads and tasks would pay for their start.
-            for (_, measured) in &lineup.subjects {
-                measured.measure(Work::Load, window).await?;
+            for seat in &mut seats {
+                seat.measure(Work::Load, window)?;
             }
             for work in Work::ALL {
-                for (subject, measured) in &lineup.subjects {
-                    let Some(sample) = measured.measure(work, window).await? else {
+                for seat in &mut seats {
+                    let Some(sample) = seat.measure(work, window)? else {
                         continue;
                     };
                     note(Line::Window {
                         backend: backend.name().to_owned(),
-                        subject: (*subject).to_owned(),
+                        subject: seat.name.to_owned(),
                         work,
                         tasks,
                         round,
@@ -152,8 +168,8 @@ async fn windows(
                     })?;
                 }
             }
-            for (_, measured) in &lineup.subjects {
-                measured.tidy().await?;
+            for seat in &mut seats {
+                seat.tidy()?;
             }
         }
     }

@@ -62,7 +62,7 @@ pub(crate) struct Sample {
 }
 
 /// How long a window is, and how many work in it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Window {
     pub(crate) tasks: usize,
     pub(crate) span: Duration,

@@ -11,14 +11,14 @@ pub(crate) fn page(figures: &Figures) -> String {
     let mut page = String::from(
         "# Results\n\n\
          Written by `scripts/bench`; do not edit. Tenure beside the session stores that could be \
-         taken instead, and beside what a bare client does with the same work (*floor*). All of \
-         a backend take turns, window by window, so that whatever else the machine does meets \
-         all of them; figures are medians of the rounds. Machines differ and so do days: ratios \
+         taken instead, and beside what a bare client does with the same work (*floor*). Each \
+         has a process of its own, as its users have it. All of a backend take turns, window by \
+         window, so that whatever else the machine does meets all of them; figures are medians of the rounds. Machines differ and so do days: ratios \
          matter, and those under 1.3 are no difference.\n\n\
          Tenure's round trips to a server, which `cargo test --test wire` counts: one for a load, \
          a creation or an end, two for a load with a touch or a change, none for a forged token. A \
-         session's bytes are what memory (this process's, keys of the bench included), server or \
-         files grew by; the two subjects of Tenure share a store, but in SQLite.\n\n\
+         session's bytes are what memory (the process's, keys of the bench included), server or \
+         files grew by.\n\n\
          ![Throughput at 16 tasks](summary.svg)\n\n",
     );
     let out = &mut page;
