@@ -62,9 +62,9 @@ const POSTGRES_WRITES: &str = "Two statements, as the peer's, and a commit that 
 
 const POSTGRES_HOOKS: &str = "To claim is to write: a bare UPDATE that holds a thousand of these rows \
      at a time takes 26 µs for each (psql), as the row is written anew with its payload and has \
-     places in three indexes, and the DELETE that settles 7, of some 40; the floor's DELETE takes 3. \
-     Tried: leases in a narrow table beside, on psql too: a claim that inserts there and returns \
-     the payloads takes 45 µs, the DELETE of both rows 10.";
+     places in three indexes, and the DELETE that settles takes 7: more than the 22 that are asked \
+     for, five times the floor's. Tried: leases in a narrow table beside, on psql too: a claim that \
+     inserts there and returns the payloads takes 45 µs, the DELETE of both rows 10.";
 
 const REDIS_LOADS: &str = "A load asks for the shard's epoch beside the record, so that a reset holds \
      when it returns, opens token and payload and decodes times; floor and peers ask for one key, \

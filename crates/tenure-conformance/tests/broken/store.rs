@@ -55,7 +55,7 @@ impl Broken {
         here.map(|(_, record)| record.clone()).collect()
     }
 
-    /// The session that a load is answered with.
+    /// The session that a load is answered with, and of which namespace.
     async fn answered(&self, ns: &Namespace, id: SessionId) -> (Namespace, SessionId) {
         if !matches!(self.fault, Fault::MixesAnswers | Fault::MixesNamespaces) {
             return (ns.clone(), id);
