@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use sqlx::Executor as _;
-use tenure_conformance::props::{at, id, record};
+use tenure_conformance::props::{IDLE, LEASE, at, id, record};
 use tenure_conformance::story::Story as _;
-use tenure_store::{After, EndReason, State};
+use tenure_store::{After, EndReason, Hooks, SessionStore, State};
 
-use crate::base::{Base, portal};
+use crate::base::{Base, connect, portal};
 
 /// How many of the base's connections wait for somebody's lock.
 async fn waiting(base: &Base) -> i64 {
@@ -89,4 +89,118 @@ async fn a_write_that_is_held_up_holds_up_no_other_and_those_go_together() {
     outsider.execute("COMMIT").await.expect("let go");
     assert!(held_up.await.expect("no panic").expect("answers"));
     store.close().await.expect("closes");
+}
+
+/// A reaper's statement sees the table as it was when it began. It is stopped there, between
+/// what it finds and what it locks, while a session that it has found is used and another one
+/// ended.
+struct Stopped {
+    base: Base,
+    /// Which nothing stops.
+    store: Arc<dyn SessionStore>,
+    /// As a role to which every row is shown as soon as nobody holds a certain lock.
+    reaper: Arc<dyn SessionStore>,
+    role: String,
+}
+
+impl Stopped {
+    /// Three sessions that run out at once.
+    async fn new() -> Self {
+        let base = Base::new().await;
+        let store = base.store().await;
+        for number in 1..=3 {
+            store.put(&portal(), &record(number)).await.expect("stored");
+        }
+        let (path,) = base.row::<(String,)>("SELECT current_schema()::text").await;
+        let role = format!("r{path}");
+        base.run(&format!(
+            "CREATE FUNCTION shown() RETURNS boolean LANGUAGE plpgsql AS 'BEGIN \
+             PERFORM pg_advisory_lock_shared(hashtext(current_schema())), \
+             pg_advisory_unlock_shared(hashtext(current_schema())); RETURN true; END'; \
+             CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA {path} TO {role}; \
+             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {path} TO {role}; \
+             ALTER TABLE tenure_session ENABLE ROW LEVEL SECURITY; \
+             CREATE POLICY one_at_a_time ON tenure_session USING (shown())"
+        ))
+        .await;
+        let reaper = connect(&base.place.url_with(&format!("user={role}"))).await;
+        Self {
+            base,
+            store,
+            reaper,
+            role,
+        }
+    }
+
+    /// What the reaper does when all three have run out. While it does it the second is used,
+    /// by a clock that is a little behind, and the third ended.
+    async fn meanwhile<T: Send + 'static>(
+        &self,
+        reaps: impl Future<Output = tenure_store::Result<T>> + Send + 'static,
+    ) -> T {
+        const STOP: &str = "SELECT pg_advisory_lock(hashtext(current_schema()))";
+        let mut outsider = self.base.outsider().await;
+        outsider.execute(STOP).await.expect("locked");
+        let reaps = tokio::spawn(reaps);
+        while waiting(&self.base).await == 0 {}
+        let ns = portal();
+        let used = self.store.touch(&ns, id(2), at(IDLE - 1)).await;
+        assert!(used.expect("answers"));
+        let (logout, queue) = (EndReason::Logout, After::Queue);
+        let ended = self
+            .store
+            .end(&ns, id(3), logout, queue, at(IDLE - 1))
+            .await;
+        assert!(ended.expect("answers").is_some());
+        assert!(!reaps.is_finished());
+        drop(outsider);
+        reaps.await.expect("no panic").expect("answers")
+    }
+
+    async fn over(self) {
+        let used = self.store.load(&portal(), id(2), at(IDLE)).await;
+        assert!(used.expect("answers").is_some());
+        self.store.close().await.expect("closes");
+        self.reaper.close().await.expect("closes");
+        let role = self.role;
+        let gone = format!("DROP OWNED BY {role}; DROP ROLE {role}");
+        self.base.run(&gone).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run scripts/test"]
+async fn what_is_used_while_a_purge_looks_lives_on() {
+    let stopped = Stopped::new().await;
+    let opened = stopped.store.open(&portal(), Hooks::Withdrawn).await;
+    opened.expect("opens");
+    let reaper = Arc::clone(&stopped.reaper);
+    let reaps = async move { reaper.purge(&portal(), 10, at(IDLE)).await };
+    let first = stopped.meanwhile(reaps).await;
+    assert_eq!((first.removed, first.more), (1, true));
+    let then = stopped.reaper.purge(&portal(), 10, at(IDLE)).await;
+    let then = then.expect("answers");
+    assert_eq!((then.removed, then.more), (1, false), "the one that ended");
+    assert_eq!(then.next_due, Some(at(IDLE - 1 + IDLE)));
+    stopped.over().await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run scripts/test"]
+async fn what_is_used_while_a_claim_looks_lives_on() {
+    let stopped = Stopped::new().await;
+    let reaper = Arc::clone(&stopped.reaper);
+    let reaps = async move { reaper.claim(&portal(), LEASE, 10, at(IDLE)).await };
+    let first = stopped.meanwhile(reaps).await;
+    let ends = |ended: &[tenure_store::Ended]| -> Vec<_> {
+        let end = |ended: &tenure_store::Ended| (ended.record.id, ended.tombstone.end.reason);
+        ended.iter().map(end).collect()
+    };
+    assert_eq!(ends(&first.ended), [(id(1), EndReason::IdleTimeout)]);
+    assert!(first.more);
+    let then = stopped.reaper.claim(&portal(), LEASE, 10, at(IDLE)).await;
+    let then = then.expect("answers");
+    assert_eq!(ends(&then.ended), [(id(3), EndReason::Logout)]);
+    assert!(!then.more);
+    stopped.over().await;
 }

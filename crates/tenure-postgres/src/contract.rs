@@ -11,13 +11,14 @@ use tenure_store::{
 };
 
 use crate::access::{Load, Touch};
+use crate::claim::Claim;
 use crate::create::{Create, Fate};
 use crate::describe::Describe;
 use crate::end::Finish;
 use crate::log_in::LogIn;
 use crate::look::{Count, Inspect, List};
 use crate::namespace::{Namespaces, Open, Present, Reset, Revoke};
-use crate::reap::{Claim, Purge};
+use crate::purge::Purge;
 use crate::settle::{self, Decide, Renew, Settle};
 use crate::store::PostgresStore;
 use crate::update::Update;

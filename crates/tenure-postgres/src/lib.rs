@@ -63,6 +63,7 @@
 
 mod access;
 mod batch;
+mod claim;
 mod contract;
 mod create;
 mod db;
@@ -78,8 +79,8 @@ mod look;
 mod migrate;
 mod namespace;
 mod options;
+mod purge;
 mod queue;
-mod reap;
 mod row;
 mod settle;
 mod store;

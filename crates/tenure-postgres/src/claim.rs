@@ -1,0 +1,140 @@
+//! Reaping with end hooks: what is due becomes a tombstone in somebody's hands.
+
+use std::time::Duration;
+
+use sqlx::postgres::PgRow;
+use tenure_store::{Claimed, Ended, Namespace, Result, SessionId, Timestamp};
+
+use crate::db::Db;
+use crate::due::{MAX_ROWS, candidates, forget_resets, next_due, still_due};
+use crate::job::{Needs, Single};
+use crate::row::{columns, get, id, on_namespace, record, time, tombstone, with_namespace};
+
+/// One step returns about as many bytes of payload at most.
+const MAX_BYTES: i64 = 8 << 20;
+
+/// Holds what is due.
+pub(crate) struct Claim {
+    pub(crate) ns: Namespace,
+    pub(crate) lease: Duration,
+    pub(crate) limit: u32,
+    pub(crate) now: Timestamp,
+}
+
+/// Up to `$4` rows are looked at, up to `$5` bytes of payload come back, and what is taken is held
+/// until `$6`.
+///
+/// - `older`: the epochs before the present one, and the resets that ended them; the first
+///   eight, as the others' turn comes when these are through.
+/// - `candidate`: the queues merged, oldest first, by the instant before which nobody need look.
+/// - `locked`: those of them that nobody else has locked, if they still are what they were.
+/// - `judged`: whether it `takes` them, and from when they are truly due: the earliest cause of
+///   an end, or later than anybody thought because they were used. What is due only behind the
+///   last candidate is left for its turn.
+/// - `written`: what was used meanwhile gets its later place. The earliest cause is the reason;
+///   of a session that is over, one that has not come yet is never that. On a tie its own times
+///   come before the reset.
+const CLAIM: &str = concat!(
+    with_namespace!(),
+    ", older AS MATERIALIZED (SELECT r.ns, \
+     coalesce(lag(r.epoch) OVER (ORDER BY r.epoch), -1) AS above, r.epoch AS upto, r.at \
+     FROM n JOIN tenure_reset r ON r.ns = n.ns ORDER BY r.epoch LIMIT 8), \
+     candidate AS MATERIALIZED (SELECT place, due, \
+     sum(size) OVER (ORDER BY due, id) - size AS bytes_before FROM (",
+    candidates!(
+        "$3",
+        ", t.id, t.due_at AS due, octet_length(t.payload) AS size"
+    ),
+    " UNION ALL \
+     SELECT q.place, q.id, least(q.due, o.at), q.size FROM older o \
+     CROSS JOIN LATERAL (SELECT t.ctid AS place, t.id, t.due_at AS due, \
+     octet_length(t.payload) AS size FROM tenure_session t WHERE t.ns = o.ns \
+     AND t.queue > o.above AND t.queue <= o.upto \
+     ORDER BY t.queue, t.due_at, t.id LIMIT $4) q \
+     ) c ORDER BY due, id LIMIT $4), \
+     locked AS MATERIALIZED (SELECT s.ctid AS place, s.queue, n.epoch, s.due_at, \
+     s.expires_at, s.last_access, s.idle_timeout, s.created, s.lifetime, s.leaves_at \
+     FROM n CROSS JOIN tenure_session s \
+     WHERE s.ctid = ANY (ARRAY(SELECT place FROM candidate WHERE bytes_before < $5)) AND ",
+    still_due!("$3"),
+    " FOR UPDATE OF s SKIP LOCKED), \
+     judged AS MATERIALIZED (SELECT j.*, j.queue < 0 OR (j.queue < j.epoch \
+     OR (j.expires_at <= $3) IS TRUE) AND (j.true_due <= (SELECT \
+     CASE WHEN count(*) = $4 THEN max(due) END FROM candidate)) IS NOT FALSE AS takes \
+     FROM (SELECT l.*, CASE WHEN l.queue < 0 THEN l.due_at \
+     ELSE least(l.expires_at, o.at) END AS true_due \
+     FROM locked l LEFT JOIN older o ON l.queue > o.above AND l.queue <= o.upto) j), \
+     written AS (UPDATE tenure_session s SET \
+     queue = CASE WHEN j.takes THEN -3 ELSE s.queue END, \
+     due_at = CASE WHEN j.takes THEN $6 ELSE j.true_due END, \
+     claims = least(s.claims, 2147483646) + j.takes::int, \
+     unsettled = least(s.unsettled, 2147483646) + j.takes::int, \
+     end_at = CASE WHEN j.takes THEN coalesce(s.end_at, j.true_due) END, \
+     end_reason = CASE WHEN j.takes THEN coalesce(s.end_reason, CASE j.true_due \
+     WHEN j.leaves_at THEN 4 \
+     WHEN least(j.last_access + j.idle_timeout, 9007199254740992) THEN 2 \
+     WHEN least(j.created + j.lifetime, 9007199254740992) THEN 3 ELSE 5 END) END \
+     FROM judged j WHERE s.ctid = j.place RETURNING j.takes, j.true_due, ",
+    columns!(),
+    ") SELECT t.*, w.* FROM (SELECT (SELECT count(*) FROM candidate) AS candidates, \
+     (SELECT count(*) FROM older) AS resets, ",
+    next_due!("(n.epoch), (-1), (-3)"),
+    " AS next_due) t LEFT JOIN written w ON true ORDER BY w.true_due, w.id"
+);
+
+impl Single for Claim {
+    type Answer = Claimed;
+    const NEEDS: Needs = Needs::Statement;
+
+    async fn run(&self, db: &mut Db) -> Result<Claimed> {
+        let limit = i64::from(self.limit.min(MAX_ROWS));
+        let claim = on_namespace(CLAIM, &self.ns)
+            .bind(self.now.as_millis())
+            .bind(limit)
+            .bind(MAX_BYTES)
+            .bind(self.now.plus(self.lease).as_millis());
+        let rows = db.rows(claim).await?;
+        let mut ended = Vec::with_capacity(rows.len());
+        let (mut written, mut next_due) = (0, None);
+        for row in &rows {
+            next_due = earlier(next_due, time(row, "next_due")?);
+            match get::<Option<bool>>(row, "takes")? {
+                Some(true) => ended.extend(readable(row)),
+                Some(false) => {}
+                None => continue,
+            }
+            next_due = earlier(next_due, time(row, "due_at")?);
+            written += 1;
+        }
+        let first = rows.first();
+        let count = |column| first.map_or(Ok(0), |row| get::<i64>(row, column));
+        // Rows that somebody else has locked are passed over, not forgotten.
+        let mut more = count("candidates")? == limit || count("candidates")? > written;
+        if !more && count("resets")? > 1 {
+            more = forget_resets(&self.ns, db).await? > 0 && count("resets")? >= 8;
+        }
+        Ok(Claimed {
+            ended,
+            more,
+            next_due,
+        })
+    }
+}
+
+/// The others' turn must come; what cannot be read comes again after the lease, and perhaps
+/// somebody has mended it by then.
+fn readable(row: &PgRow) -> Option<Ended> {
+    let read = || -> Result<Option<Ended>> {
+        let (record, tombstone) = (record(row)?, tombstone(row)?);
+        Ok(tombstone.map(|tombstone| Ended { record, tombstone }))
+    };
+    read().unwrap_or_else(|error| {
+        let session: Option<SessionId> = id(row).ok();
+        tracing::warn!(%error, ?session, "a session cannot be reaped");
+        None
+    })
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
+}
