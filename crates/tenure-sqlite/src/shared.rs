@@ -1,8 +1,8 @@
 //! The connection that writes. Between its transactions callers load with it by themselves, on
 //! their own threads.
 //!
-//! One at a time has it, and reads for those who came meanwhile before it lets go (*flat
-//! combining*, Hendler et al., SPAA 2010). Connections of their own would queue for the one
+//! One at a time has it, and reads for those who came meanwhile, in one transaction, before it
+//! lets go (*flat combining*, Hendler et al., SPAA 2010). Connections of their own would queue for the one
 //! lock of SQLite's page cache, and lose what they keep of the file with each commit that is
 //! not theirs.
 
@@ -128,21 +128,27 @@ impl Shared {
 
     /// For how many it did.
     fn read_for_others(&self, db: Option<&Db>) -> usize {
-        let others = std::iter::from_fn(|| self.next()).take(MAX_COMBINED);
-        others
-            .map(
-                |mut job| match db.ok_or_else(closed).and_then(|db| job.run(db)) {
-                    Ok(()) => job.answer(),
-                    Err(error) => job.fail(error),
-                },
-            )
-            .count()
+        let (others, taken) = self.next();
+        // Begun when all of them have asked, so that it shows them all that was written by then.
+        let _together = match db {
+            Some(db) if others.len() > 1 => db.snapshot().ok(),
+            _ => None,
+        };
+        for mut job in others {
+            match db.ok_or_else(closed).and_then(|db| job.run(db)) {
+                Ok(()) => job.answer(),
+                Err(error) => job.fail(error),
+            }
+        }
+        taken
     }
 
-    /// Who waited longest and still does.
-    fn next(&self) -> Option<Box<dyn Job>> {
+    /// Those who waited longest and still do, and how many it took from the queue.
+    fn next(&self) -> (Vec<Box<dyn Job>>, usize) {
         let mut waiting = self.waiting();
-        std::iter::from_fn(|| waiting.pop_front()).find(|job| !job.is_abandoned())
+        let taken = waiting.len().min(MAX_COMBINED);
+        let others = waiting.drain(..taken);
+        (others.filter(|job| !job.is_abandoned()).collect(), taken)
     }
 
     fn try_lock(&self) -> Option<MutexGuard<'_, Option<Db>>> {

@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use refinery::Migration;
@@ -17,6 +18,7 @@ use crate::checkpoint::Checkpoints;
 use crate::db::Db;
 use crate::job::Operation;
 use crate::migrate::known;
+use crate::shared::Shared;
 use crate::{SqliteOptions, SqliteStore};
 
 /// Today's migrations and one more.
@@ -167,6 +169,62 @@ async fn a_load_does_not_wait_for_a_write_that_takes_long_nor_see_any_of_it() ->
     }
     let loaded = store.load(&ns, session().id, now).await?;
     assert_eq!(loaded.map(|session| session.accesses), Some(2));
+    store.close().await
+}
+
+/// Counts the accesses, and then does whatever the test wants.
+struct Counted<F>(F);
+
+impl<F: Fn() + Send + 'static> Operation for Counted<F> {
+    type Answer = i64;
+
+    fn run(&self, db: &Db) -> Result<i64> {
+        let counted = db.first("SELECT accesses FROM session", [], |row| row.get())?;
+        self.0();
+        Ok(counted.expect("it is there"))
+    }
+}
+
+#[tokio::test]
+async fn those_who_waited_together_read_what_was_there_when_the_last_of_them_asked() -> Result<()> {
+    let folder = tempdir().expect("a temporary folder");
+    let options = SqliteOptions::new(folder.path().join("sessions.db"));
+    let store = with_session(options.clone(), &Namespace::sessions("portal")?).await?;
+    let shared = Arc::new(Shared::new(Db::writing(&options)?, &options));
+    let (begun, begins): (Sender<()>, Receiver<()>) = channel();
+    let (end, ends): (Sender<()>, Receiver<()>) = channel();
+    let ends = Mutex::new(ends);
+    let first = {
+        let (shared, runtime) = (Arc::clone(&shared), tokio::runtime::Handle::current());
+        let stays = Counted(move || {
+            begun.send(()).expect("the test listens");
+            let ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
+            ends.recv().expect("the test says so");
+        });
+        std::thread::spawn(move || runtime.block_on(shared.read(stays)))
+    };
+    begins.recv().expect("it begins");
+    // Each of the others has the session touched by somebody else behind it.
+    let elsewhere = Arc::new(Mutex::new(Db::writing(&options)?));
+    let touch = |db: &Mutex<Db>| {
+        let db = db.lock().unwrap_or_else(PoisonError::into_inner);
+        let touched = db.execute("UPDATE session SET accesses = accesses + 1", []);
+        assert_eq!(touched.expect("touched"), 1);
+    };
+    let reads = [(); 3].map(|()| {
+        let elsewhere = Arc::clone(&elsewhere);
+        let mut read = Box::pin(shared.read(Counted(move || touch(&elsewhere))));
+        let asked = read.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(asked.is_pending());
+        read
+    });
+    touch(&elsewhere);
+    end.send(()).expect("the first waits");
+    assert_eq!(first.join().expect("no panic")?, Some(1));
+    for read in reads {
+        assert_eq!(read.await?, Some(2));
+    }
+    assert_eq!(shared.read(Counted(|| {})).await?, Some(5));
     store.close().await
 }
 

@@ -88,7 +88,10 @@ impl Writer {
         match db.execute("BEGIN IMMEDIATE", []) {
             Ok(_) => {}
             Err(error) if was_busy(&error) && !patience.is_zero() => return Outcome::Busy(batch),
-            Err(error) => return Outcome::Failed(batch, error),
+            Err(error) => {
+                self.undo(db);
+                return Outcome::Failed(batch, error);
+            }
         }
         let ran = batch.run(db);
         let operation_failed = ran.is_err();
