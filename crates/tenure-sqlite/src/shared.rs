@@ -2,9 +2,9 @@
 //! their own threads.
 //!
 //! One at a time has it, and reads for those who came meanwhile, in one transaction, before it
-//! lets go (*flat combining*, Hendler et al., SPAA 2010). Connections of their own would queue for the one
-//! lock of SQLite's page cache, and lose what they keep of the file with each commit that is
-//! not theirs.
+//! lets go (*flat combining*, Hendler et al., SPAA 2010). Connections of their own would queue
+//! for the one lock of SQLite's page cache, and lose what they keep of the file with each commit
+//! that is not theirs.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
