@@ -20,6 +20,13 @@ pub(crate) enum Line {
         #[serde(flatten)]
         sample: Sample,
     },
+    /// How often an operation goes to the server and back.
+    Trips {
+        backend: String,
+        subject: String,
+        work: Work,
+        trips: f64,
+    },
     /// Something done to many sessions at once.
     Bulk {
         backend: String,

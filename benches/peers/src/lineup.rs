@@ -43,6 +43,15 @@ impl Backend {
         }
     }
 
+    /// The variable that says where its server is, if it has one.
+    pub(crate) fn server(self) -> Option<&'static str> {
+        match self {
+            Self::Postgres => Some("TENURE_POSTGRES_URL"),
+            Self::Redis => Some("TENURE_REDIS_URL"),
+            Self::Memory | Self::SqliteFull | Self::SqliteNormal => None,
+        }
+    }
+
     /// Everybody's name, in the order of their turns.
     pub(crate) async fn names(self) -> Result<Vec<&'static str>> {
         let mut names = Vec::new();

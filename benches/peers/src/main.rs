@@ -11,6 +11,7 @@ mod report;
 mod scale;
 mod seat;
 mod subject;
+mod trips;
 mod visit;
 mod window;
 
@@ -45,14 +46,14 @@ const QUICK: Extent = Extent {
 };
 const FULL: Extent = Extent {
     sessions: 100_000,
-    rounds: 5,
+    rounds: 7,
     span: Duration::from_millis(250),
     most: 1_000_000,
     storm: Duration::from_mins(10),
 };
 const TASKS: [usize; 3] = [1, 16, 64];
 
-const USAGE: &str = "tenure-peers windows|bulk|growth|storm SAMPLES [--quick] [BACKEND..] \
+const USAGE: &str = "tenure-peers windows|trips|bulk|growth|storm SAMPLES [--quick] [BACKEND..] \
      | report SAMPLES FOLDER | check SAMPLES";
 
 /// Measuring appends to the file SAMPLES.
@@ -89,6 +90,19 @@ fn main() -> Result<ExitCode> {
             "windows" => {
                 let names = runtime.block_on(backend.names())?;
                 windows(backend, &names, &extent, &mut note)?;
+            }
+            "trips" => {
+                let names = runtime.block_on(backend.names())?;
+                for (subject, work, trips) in
+                    trips::measure(backend, &names, QUICK.sessions, &runtime)?
+                {
+                    note(Line::Trips {
+                        backend: backend.name().to_owned(),
+                        subject: subject.to_owned(),
+                        work,
+                        trips,
+                    })?;
+                }
             }
             "bulk" => {
                 let done = bulk::measure(backend, extent.sessions, extent.rounds);

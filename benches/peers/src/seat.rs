@@ -31,8 +31,19 @@ pub(crate) struct Seat {
 impl Seat {
     /// Starts it, and waits until it has all its sessions.
     pub(crate) fn fill(backend: Backend, name: &'static str, sessions: usize) -> Result<Self> {
+        Self::fill_through(backend, name, sessions, &[])
+    }
+
+    /// The same, with servers elsewhere.
+    pub(crate) fn fill_through(
+        backend: Backend,
+        name: &'static str,
+        sessions: usize,
+        servers: &[(&str, &str)],
+    ) -> Result<Self> {
         let mut process = Command::new(std::env::current_exe()?)
             .args(["seat", backend.name(), name, &sessions.to_string()])
+            .envs(servers.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -26,6 +26,7 @@ pub(crate) struct Figures {
     /// In the order in which they were measured.
     subjects: Vec<(String, String)>,
     windows: BTreeMap<(String, String, Work, usize), Figure>,
+    trips: BTreeMap<(String, String, Work), f64>,
     bulk: BTreeMap<(String, String, usize), f64>,
     growth: Vec<(String, String, usize, f64)>,
     weights: Vec<(String, i64)>,
@@ -54,6 +55,14 @@ impl Figures {
                     }
                     let samples = windows.entry((backend, subject, work, tasks));
                     samples.or_default().push(sample);
+                }
+                Line::Trips {
+                    backend,
+                    subject,
+                    work,
+                    trips,
+                } => {
+                    figures.trips.insert((backend, subject, work), trips);
                 }
                 Line::Bulk {
                     backend,
@@ -133,6 +142,12 @@ impl Figures {
     ) -> Option<Figure> {
         let key = (backend.to_owned(), subject.to_owned(), work, tasks);
         self.windows.get(&key).copied()
+    }
+
+    /// How often an operation goes to the server and back.
+    pub(crate) fn trips(&self, backend: &str, subject: &str, work: Work) -> Option<f64> {
+        let key = (backend.to_owned(), subject.to_owned(), work);
+        self.trips.get(&key).copied()
     }
 
     /// The median of the seconds it took.

@@ -15,10 +15,9 @@ pub(crate) fn page(figures: &Figures) -> String {
          has a process of its own, as its users have it. All of a backend take turns, window by \
          window, so that whatever else the machine does meets all of them; figures are medians of the rounds. Machines differ and so do days: ratios \
          matter, and those under 1.3 are no difference.\n\n\
-         Tenure's round trips to a server, which `cargo test --test wire` counts: one for a load, \
-         a creation or an end, two for a load with a touch or a change, none for a forged token. A \
-         session's bytes are what memory (the process's, keys of the bench included), server or \
-         files grew by.\n\n\
+         Round trips are counted on a wire before the server, with one operation at a time; what \
+         pools send between two operations is in them. A session's bytes are what memory (the \
+         process's, keys of the bench included), server or files grew by.\n\n\
          ![Throughput at 16 tasks](summary.svg)\n\n",
     );
     let out = &mut page;
@@ -99,6 +98,21 @@ fn windows(out: &mut String, figures: &Figures, backend: &str) {
                 format_args!("| {}, {tasks} | {} |", work.words(), cells.join(" | ")),
             );
         }
+    }
+    for work in Work::ALL {
+        let trips = |subject: &&str| figures.trips(backend, subject, work);
+        if !subjects.iter().any(|subject| trips(subject).is_some()) {
+            continue;
+        }
+        let cells = subjects.iter().map(|subject| {
+            let trips = trips(subject);
+            trips.map_or_else(|| "-".to_owned(), |trips| format!("{trips:.1}"))
+        });
+        let cells: Vec<_> = cells.collect();
+        line(
+            out,
+            format_args!("| {}, round trips | {} |", work.words(), cells.join(" | ")),
+        );
     }
     let sizes = subjects.iter().map(|subject| {
         let size = figures.size(backend, subject);

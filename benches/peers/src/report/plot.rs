@@ -6,9 +6,11 @@ use super::figures::Figures;
 use crate::window::Work;
 
 const WORKS: [Work; 4] = [Work::Load, Work::Touch, Work::Change, Work::Create];
-const COLOURS: [&str; 7] = [
-    "#0b6e4f", "#6bbf59", "#b8b8b8", "#8c8c8c", "#c8553d", "#f28f3b", "#588b8b",
+const COLOURS: [&str; 6] = [
+    "#0b6e4f", "#6bbf59", "#c8553d", "#f28f3b", "#588b8b", "#7b5ea7",
 ];
+/// Of floors, which nobody could take instead.
+const GREYS: [&str; 2] = ["#b8b8b8", "#8c8c8c"];
 const TASKS: usize = 16;
 
 /// For each backend and work a bar for each subject, the longest being the fastest.
@@ -33,8 +35,14 @@ pub(crate) fn summary(figures: &Figures) -> String {
             };
             let most = subjects.iter().map(rate).fold(1.0, f64::max);
             text(&mut out, 10, y + BAR, "normal", work.words());
-            for (n, subject) in subjects.iter().enumerate() {
-                let (rate, colour) = (rate(subject), COLOURS[n % COLOURS.len()]);
+            let (mut colours, mut greys) = (COLOURS.iter().cycle(), GREYS.iter().cycle());
+            for subject in &subjects {
+                let colour = if subject.starts_with("floor") {
+                    greys.next()
+                } else {
+                    colours.next()
+                };
+                let (rate, colour) = (rate(subject), colour.unwrap_or(&"black"));
                 let width = rate / most * 420.0;
                 let _ = writeln!(
                     out,
@@ -62,6 +70,8 @@ pub(crate) fn summary(figures: &Figures) -> String {
 /// For each backend and operation a line over the number of sessions, both logarithmic.
 pub(crate) fn growth(figures: &Figures) -> String {
     const SIDE: f64 = 150.0;
+    /// Where the scale begins, in µs.
+    const LEAST: f64 = 0.1;
     let mut out = String::new();
     let mut works: Vec<&str> = Vec::new();
     let mut backends: Vec<&str> = Vec::new();
@@ -76,9 +86,9 @@ pub(crate) fn growth(figures: &Figures) -> String {
     for (n, work) in works.iter().enumerate() {
         let (left, top) = (60 + n % 3 * 240, 60 + n / 3 * 220);
         text(&mut out, left, top - 8, "bold", &format!("{work}, µs"));
-        for decade in 0..6 {
-            let y = top as f64 + SIDE - f64::from(decade) * SIDE / 5.0;
-            let label = 10_u64.pow(decade).to_string();
+        for decade in 0..7 {
+            let y = top as f64 + SIDE - f64::from(decade) * SIDE / 6.0;
+            let label = (10_f64.powi(decade) * LEAST).to_string();
             text(&mut out, left - 48, y as usize, "normal", &label);
             let _ = writeln!(
                 out,
@@ -93,7 +103,7 @@ pub(crate) fn growth(figures: &Figures) -> String {
                 .filter(|(b, w, ..)| b == backend && w == work);
             let points = points.map(|(_, _, sessions, p50)| {
                 let x = left as f64 + ((*sessions as f64).log10() - 3.0) * SIDE / 3.0;
-                let y = top as f64 + SIDE - p50.max(1.0).log10() * SIDE / 5.0;
+                let y = top as f64 + SIDE - (p50.max(LEAST) / LEAST).log10() * SIDE / 6.0;
                 format!("{x:.0},{y:.0}")
             });
             let points: Vec<_> = points.collect();
