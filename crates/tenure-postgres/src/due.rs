@@ -14,9 +14,10 @@ pub(crate) const MAX_ROWS: u32 = 1000;
 /// entries of the index at most, so that it costs the same however many sessions are live.
 ///
 /// A row is found again by its place in the table: looking its id up, in an index that is all
-/// over memory, was a quarter of what a removal costs. Who changes a row puts it in another place;
-/// then it is left for the next time, as is one that somebody else has locked. Reapers wait for
-/// nobody, and so may lock rows in any order.
+/// over memory, was a quarter of what a removal costs. Places go as a list, as for each that is
+/// joined the server asks the kernel how long the table is. Who changes a row puts it in another
+/// place; then it is left for the next time, as is one that somebody else has locked. Reapers
+/// wait for nobody, and so may lock rows in any order.
 macro_rules! candidates {
     ($waiting:literal, $more:literal) => {
         concat!(
