@@ -4,6 +4,8 @@ use std::fmt;
 
 use super::excused::excuse;
 use super::figures::Figures;
+use crate::ours::store::payload;
+use crate::visit::Visit;
 use crate::window::Work;
 
 const OURS: &str = "tenure";
@@ -110,6 +112,7 @@ impl Bars<'_> {
             forged.map(|figure| figure.cpu_us),
             Bound::AtMost(1.5),
         );
+        self.no_larger("memory", 900.0);
     }
 
     fn postgres(&mut self) {
@@ -149,6 +152,8 @@ impl Bars<'_> {
                 0.85,
             );
         }
+        let payload = payload(&Visit::of(1)).len() as f64;
+        self.no_larger("redis", (1.6 * payload + 500.0).round());
     }
 
     fn sqlite(&mut self) {
@@ -218,6 +223,13 @@ impl Bars<'_> {
             work.words()
         );
         self.add(cell, found, Bound::AtLeast(times));
+    }
+
+    /// That a session with its payload takes no more bytes in all.
+    fn no_larger(&mut self, backend: &str, bytes: f64) {
+        let found = self.figures.size(backend, STORE);
+        let cell = format!("{backend}, {STORE}, bytes a session");
+        self.add(cell, found, Bound::AtMost(bytes));
     }
 
     fn add(&mut self, cell: String, found: Option<f64>, bound: Bound) {
