@@ -128,10 +128,11 @@ impl Shared {
 
     /// For how many it did.
     fn read_for_others(&self, db: Option<&Db>) -> usize {
-        let (others, taken) = self.next();
+        let others = self.take_some();
+        let many = others.len();
         // Begun when all of them have asked, so that it shows them all that was written by then.
         let _together = match db {
-            Some(db) if others.len() > 1 => db.snapshot().ok(),
+            Some(db) if many > 1 => db.snapshot().ok(),
             _ => None,
         };
         for mut job in others {
@@ -140,15 +141,15 @@ impl Shared {
                 Err(error) => job.fail(error),
             }
         }
-        taken
+        many
     }
 
-    /// Those who waited longest and still do, and how many it took from the queue.
-    fn next(&self) -> (Vec<Box<dyn Job>>, usize) {
+    /// Those who waited longest and still do.
+    fn take_some(&self) -> Vec<Box<dyn Job>> {
         let mut waiting = self.waiting();
-        let taken = waiting.len().min(MAX_COMBINED);
-        let others = waiting.drain(..taken);
-        (others.filter(|job| !job.is_abandoned()).collect(), taken)
+        let longest = std::iter::from_fn(|| waiting.pop_front());
+        let still = longest.filter(|job| !job.is_abandoned());
+        still.take(MAX_COMBINED).collect()
     }
 
     fn try_lock(&self) -> Option<MutexGuard<'_, Option<Db>>> {

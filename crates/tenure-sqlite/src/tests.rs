@@ -4,7 +4,8 @@
 use std::fs;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use refinery::Migration;
@@ -185,25 +186,29 @@ impl<F: Fn() + Send + 'static> Operation for Counted<F> {
     }
 }
 
+/// Somebody who reads until told to end.
+fn held_up(shared: &Arc<Shared>) -> (JoinHandle<Result<Option<i64>>>, Sender<()>) {
+    let (begun, begins): (Sender<()>, Receiver<()>) = channel();
+    let (end, ends): (Sender<()>, Receiver<()>) = channel();
+    let ends = Mutex::new(ends);
+    let (shared, runtime) = (Arc::clone(shared), tokio::runtime::Handle::current());
+    let stays = Counted(move || {
+        begun.send(()).expect("the test listens");
+        let ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.recv().expect("the test says so");
+    });
+    let reads = std::thread::spawn(move || runtime.block_on(shared.read(stays)));
+    begins.recv().expect("it begins");
+    (reads, end)
+}
+
 #[tokio::test]
 async fn those_who_waited_together_read_what_was_there_when_the_last_of_them_asked() -> Result<()> {
     let folder = tempdir().expect("a temporary folder");
     let options = SqliteOptions::new(folder.path().join("sessions.db"));
     let store = with_session(options.clone(), &Namespace::sessions("portal")?).await?;
     let shared = Arc::new(Shared::new(Db::writing(&options)?, &options));
-    let (begun, begins): (Sender<()>, Receiver<()>) = channel();
-    let (end, ends): (Sender<()>, Receiver<()>) = channel();
-    let ends = Mutex::new(ends);
-    let first = {
-        let (shared, runtime) = (Arc::clone(&shared), tokio::runtime::Handle::current());
-        let stays = Counted(move || {
-            begun.send(()).expect("the test listens");
-            let ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
-            ends.recv().expect("the test says so");
-        });
-        std::thread::spawn(move || runtime.block_on(shared.read(stays)))
-    };
-    begins.recv().expect("it begins");
+    let (first, end) = held_up(&shared);
     // Each of the others has the session touched by somebody else behind it.
     let elsewhere = Arc::new(Mutex::new(Db::writing(&options)?));
     let touch = |db: &Mutex<Db>| {
@@ -225,6 +230,27 @@ async fn those_who_waited_together_read_what_was_there_when_the_last_of_them_ask
         assert_eq!(read.await?, Some(2));
     }
     assert_eq!(shared.read(Counted(|| {})).await?, Some(5));
+    store.close().await
+}
+
+#[tokio::test]
+async fn who_waits_behind_many_that_gave_up_is_read_for() -> Result<()> {
+    let folder = tempdir().expect("a temporary folder");
+    let options = SqliteOptions::new(folder.path().join("sessions.db"));
+    let store = with_session(options.clone(), &Namespace::sessions("portal")?).await?;
+    let shared = Arc::new(Shared::new(Db::writing(&options)?, &options));
+    let (first, end) = held_up(&shared);
+    let mut waits = Context::from_waker(Waker::noop());
+    for _ in 0..64 {
+        let mut gives_up = Box::pin(shared.read(Counted(|| {})));
+        assert!(gives_up.as_mut().poll(&mut waits).is_pending());
+    }
+    let mut last = Box::pin(shared.read(Counted(|| {})));
+    assert!(last.as_mut().poll(&mut waits).is_pending());
+    end.send(()).expect("the first waits");
+    assert_eq!(first.join().expect("no panic")?, Some(1));
+    let answered = last.as_mut().poll(&mut waits);
+    assert!(matches!(answered, Poll::Ready(Ok(Some(1)))), "{answered:?}");
     store.close().await
 }
 
