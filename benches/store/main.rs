@@ -9,6 +9,7 @@ mod subject;
 #[path = "../../tests/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a bench uses its part")]
 mod support;
+mod work;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +22,8 @@ use support::place::server::Kind;
 use tokio::runtime::Runtime;
 
 use crate::bulk::Bulk;
-use crate::subject::{Subject, Work};
+use crate::subject::Subject;
+use crate::work::Work;
 
 /// How many sessions there are.
 const SESSIONS: u64 = 100_000;

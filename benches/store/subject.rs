@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tenure::{EndedSession, Error, ManualClock, Session, Sessions, SessionsBuilder, Token};
-use tenure_conformance::props::{id, payload_of, record};
+use tenure_conformance::props::{self, payload_of, record};
 use tenure_store::{
     Access, After, Change, EndReason, Hooks, Namespace, SessionId, SessionStore, Timeout,
     Timestamp, Updated, Version,
@@ -15,61 +15,7 @@ use tokio::task::JoinSet;
 use crate::SESSIONS;
 use crate::support::keys::ring;
 use crate::support::place::Place;
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Work {
-    Load,
-    Touch,
-    Update,
-    Create,
-    End,
-    Unknown,
-    Resume,
-    Access,
-    AccessNowAndThen,
-    Commit,
-    Start,
-    LogOut,
-    UnknownToken,
-    ForgedToken,
-}
-
-impl Work {
-    pub(crate) const ALL: [(&'static str, Self); 14] = [
-        ("load", Self::Load),
-        ("load, touch", Self::Touch),
-        ("load, update", Self::Update),
-        ("create", Self::Create),
-        ("end", Self::End),
-        ("unknown", Self::Unknown),
-        ("library: resume", Self::Resume),
-        ("library: resume, touch", Self::Access),
-        ("library: resume, touch if worth it", Self::AccessNowAndThen),
-        ("library: resume, change, commit", Self::Commit),
-        ("library: start, commit", Self::Start),
-        ("library: end", Self::LogOut),
-        ("library: unknown token", Self::UnknownToken),
-        ("library: forged token", Self::ForgedToken),
-    ];
-
-    /// What makes the sessions that it ends.
-    pub(crate) fn needs(self) -> Option<Self> {
-        match self {
-            Self::End => Some(Self::Create),
-            Self::LogOut => Some(Self::Start),
-            _ => None,
-        }
-    }
-
-    /// What ends the sessions that it makes.
-    pub(crate) fn leaves(self) -> Option<Self> {
-        match self {
-            Self::Create => Some(Self::End),
-            Self::Start => Some(Self::LogOut),
-            _ => None,
-        }
-    }
-}
+use crate::work::Work;
 
 pub(crate) struct Subject {
     store: Arc<dyn SessionStore>,
@@ -163,7 +109,7 @@ impl Subject {
     }
 
     async fn work(&self, work: Work, number: u64) {
-        let (store, ns, id) = (&self.store, &self.ns, id(number));
+        let (store, ns, id) = (&self.store, &self.ns, props::id(number));
         let token = &self.tokens[usize::try_from(number).expect("fits")];
         match work {
             Work::Load => assert!(store.load(ns, id, now()).await.expect("answers").is_some()),
@@ -176,7 +122,7 @@ impl Subject {
                 let number = self.next.fetch_add(1, Ordering::Relaxed);
                 put(store, ns, number).await;
                 let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-                made.push(tenure_conformance::props::id(number));
+                made.push(props::id(number));
             }
             Work::End => {
                 let made = self
@@ -189,7 +135,7 @@ impl Subject {
                 assert!(ended.expect("answers").is_some());
             }
             Work::Unknown => {
-                let nobody = tenure_conformance::props::id(u64::MAX - number);
+                let nobody = props::id(u64::MAX - number);
                 assert!(
                     store
                         .load(ns, nobody, now())
