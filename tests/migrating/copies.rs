@@ -209,7 +209,7 @@ pub(crate) async fn a_copy_of_what_is_not_open_is_refused(pair: &Pair) {
     let tenure::Error::Store(error) = refused.expect_err("it is refused") else {
         panic!("the store refuses it");
     };
-    assert_eq!(error.kind(), ErrorKind::Misconfigured);
+    assert_eq!(error.kind(), ErrorKind::NotOpened);
     assert!(
         world
             .old

@@ -25,7 +25,7 @@ async fn stores_of_different_prefixes_share_nothing() -> Result<()> {
     assert_eq!(there.load(&ns, id(1), at(1)).await?, None);
     let refused = there.reset(&ns, at(1)).await;
     let kind = refused.map_err(|error| error.kind());
-    assert_eq!(kind, Err(ErrorKind::Misconfigured));
+    assert_eq!(kind, Err(ErrorKind::NotOpened));
 
     let there = other.store().await;
     assert_eq!(there.create(&ns, &record(1), at(0)).await?, Created::Done);

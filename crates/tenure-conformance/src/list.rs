@@ -179,6 +179,7 @@ macro_rules! with_cases {
             K67e purge a_purger_can_sleep_until_the_next_is_due,
             K67f purge a_purge_is_refused_while_hooks_are_expected,
             K67g purge withdrawn_hooks_allow_a_purge,
+            K67h purge a_claim_tells_whether_hooks_are_expected,
             L68 hooks a_hook_gets_the_whole_last_record,
             L69 hooks a_failing_hook_holds_up_no_other,
             L70a hooks an_ender_runs_its_hook_with_reapers_looking_on,

@@ -216,7 +216,7 @@ impl Model {
     }
 
     fn opened(&mut self, ns: &Namespace) -> Result<&mut Space, ErrorKind> {
-        self.spaces.get_mut(ns).ok_or(ErrorKind::Misconfigured)
+        self.spaces.get_mut(ns).ok_or(ErrorKind::NotOpened)
     }
 }
 

@@ -36,6 +36,7 @@ impl Space {
         Claimed {
             ended,
             more: next.has_come(now),
+            hooks_expected: self.expects_hooks(),
             next_due: next.instant(),
         }
     }

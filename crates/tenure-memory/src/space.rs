@@ -42,6 +42,11 @@ impl Space {
         *lock.unwrap_or_else(PoisonError::into_inner) = expected;
     }
 
+    pub(crate) fn expects_hooks(&self) -> bool {
+        let lock = self.hooks_expected.read();
+        *lock.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Does something that may only be done while no end hooks are expected; `None`
     /// if they are. An expectation that comes meanwhile waits until it is done.
     pub(crate) fn without_hooks<R>(&self, work: impl FnOnce() -> R) -> Option<R> {

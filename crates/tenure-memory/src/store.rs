@@ -57,14 +57,9 @@ impl MemoryStore {
         Ok(self.spaces.get(ns))
     }
 
-    /// The space of a namespace in which something is to be written.
+    /// The space of a namespace that must have been opened.
     fn opened(&self, ns: &Namespace) -> Result<&Space> {
-        self.known(ns)?.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Misconfigured,
-                format!("the namespace {ns} was never opened"),
-            )
-        })
+        self.known(ns)?.ok_or_else(|| Error::not_opened(ns))
     }
 }
 
@@ -169,12 +164,8 @@ impl SessionStore for MemoryStore {
     ) -> Result<Claimed> {
         let space = self.known(ns)?;
         limits::check_limit(limit)?;
-        let nothing = Claimed {
-            ended: Vec::new(),
-            more: false,
-            next_due: None,
-        };
-        Ok(space.map_or(nothing, |space| space.claim(lease, limit, now)))
+        let space = space.ok_or_else(|| Error::not_opened(ns))?;
+        Ok(space.claim(lease, limit, now))
     }
 
     async fn renew(
@@ -201,13 +192,7 @@ impl SessionStore for MemoryStore {
     async fn purge(&self, ns: &Namespace, limit: u32, now: Timestamp) -> Result<Purged> {
         let space = self.known(ns)?;
         limits::check_limit(limit)?;
-        let Some(space) = space else {
-            return Ok(Purged {
-                removed: 0,
-                more: false,
-                next_due: None,
-            });
-        };
+        let space = space.ok_or_else(|| Error::not_opened(ns))?;
         let purged = space.without_hooks(|| space.purge(limit, now));
         purged.ok_or_else(|| {
             Error::new(

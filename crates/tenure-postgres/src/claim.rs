@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::postgres::PgRow;
-use tenure_store::{Claimed, Ended, Namespace, Result, SessionId, Timestamp};
+use tenure_store::{Claimed, Ended, Error, Namespace, Result, SessionId, Timestamp};
 
 use crate::db::Db;
 use crate::due::{MAX_ROWS, candidates, forget_resets, next_due, still_due};
@@ -77,7 +77,7 @@ const CLAIM: &str = concat!(
      FROM judged j WHERE s.ctid = j.place RETURNING j.takes, j.true_due, ",
     columns!(),
     ") SELECT t.*, w.* FROM (SELECT (SELECT count(*) FROM candidate) AS candidates, \
-     (SELECT count(*) FROM older) AS resets, ",
+     (SELECT count(*) FROM older) AS resets, (SELECT hooks_expected FROM n) AS hooks_expected, ",
     next_due!("(n.epoch), (-1), (-3)"),
     " AS next_due) t LEFT JOIN written w ON true ORDER BY w.true_due, w.id"
 );
@@ -107,6 +107,8 @@ impl Single for Claim {
             written += 1;
         }
         let first = rows.first();
+        let hooks_expected = first.map_or(Ok(None), |row| get(row, "hooks_expected"))?;
+        let hooks_expected = hooks_expected.ok_or_else(|| Error::not_opened(&self.ns))?;
         let count = |column| first.map_or(Ok(0), |row| get::<i64>(row, column));
         // Rows that somebody else has locked are passed over, not forgotten.
         let mut more = count("candidates")? == limit || count("candidates")? > written;
@@ -116,6 +118,7 @@ impl Single for Claim {
         Ok(Claimed {
             ended,
             more,
+            hooks_expected,
             next_due,
         })
     }

@@ -1,8 +1,8 @@
 //! A session is stored: a new one, or one that was in another store.
 
 use tenure_store::{
-    Epoch, Error, ErrorKind, Failure, Imported, Namespace, Principal, Record, Result, Rotation,
-    SessionId, Timeout, Timestamp, Tombstone,
+    Epoch, Error, Failure, Imported, Namespace, Principal, Record, Result, Rotation, SessionId,
+    Timeout, Timestamp, Tombstone,
 };
 
 use crate::db::Db;
@@ -83,7 +83,7 @@ impl Operation for Create {
         };
         let rows = db.rows(statement(&first.ns, creates)).await?;
         if rows.is_empty() {
-            return Err(unknown(&first.ns));
+            return Err(Error::not_opened(&first.ns));
         }
         let mut stored = std::collections::HashSet::new();
         for row in &rows {
@@ -173,10 +173,4 @@ async fn refusal(ns: &Namespace, id: SessionId, db: &mut Db) -> Result<Imported>
     } else {
         Imported::Exists
     })
-}
-
-/// The error of a namespace that nobody has opened.
-pub(crate) fn unknown(ns: &Namespace) -> Error {
-    let message = format!("{ns} was never opened in this database: open it first");
-    Error::new(ErrorKind::Misconfigured, message)
 }

@@ -1,11 +1,10 @@
 //! All sessions of a namespace, or of a principal in it: opened, reset, revoked.
 
 use tenure_store::{
-    After, Cursor, EndReason, Epoch, Hooks, Kind, Namespace, Principal, Result, SessionId,
+    After, Cursor, EndReason, Epoch, Error, Hooks, Kind, Namespace, Principal, Result, SessionId,
     Timestamp,
 };
 
-use crate::create::unknown;
 use crate::db::Db;
 use crate::error::corrupt;
 use crate::job::{Needs, Single};
@@ -60,7 +59,7 @@ impl Single for Reset {
             &self.ns,
         );
         match db.run(reset.bind(self.now.as_millis())).await? {
-            0 => Err(unknown(&self.ns)),
+            0 => Err(Error::not_opened(&self.ns)),
             _ => Ok(()),
         }
     }
@@ -78,7 +77,7 @@ impl Single for Present {
     async fn run(&self, db: &mut Db) -> Result<Epoch> {
         let sql = concat!(with_namespace!(), " SELECT epoch FROM n");
         let rows = db.rows(on_namespace(sql, &self.ns)).await?;
-        let row = rows.first().ok_or_else(|| unknown(&self.ns))?;
+        let row = rows.first().ok_or_else(|| Error::not_opened(&self.ns))?;
         Ok(Epoch::new(get::<i64>(row, "epoch")?.cast_unsigned()))
     }
 }

@@ -54,7 +54,8 @@ impl Single for Purge {
             .bind(self.now.as_millis())
             .bind(limit);
         let row = db.row(purge).await?;
-        if get::<Option<bool>>(&row, "hooks_expected")? == Some(true) {
+        let hooks_expected: Option<bool> = get(&row, "hooks_expected")?;
+        if hooks_expected.ok_or_else(|| Error::not_opened(&self.ns))? {
             let message = format!(
                 "end hooks are expected for {}: run a reaper with hooks, or withdraw them",
                 self.ns

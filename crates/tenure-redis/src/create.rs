@@ -1,8 +1,6 @@
 //! A session is stored: a new one, or one that was in another store.
 
-use tenure_store::{
-    Epoch, Error, ErrorKind, Imported, Namespace, Record, Result, Timestamp, Tombstone,
-};
+use tenure_store::{Epoch, Error, Imported, Namespace, Record, Result, Timestamp, Tombstone};
 
 use crate::answer::{self, unexpected};
 use crate::keys::Key;
@@ -60,7 +58,7 @@ pub(crate) async fn create(
         .arg(score(due))
         .arg(epoch);
     match answer::number(&core.servers.ask(storing).await?)? {
-        -1 => Err(unknown(ns)),
+        -1 => Err(Error::not_opened(ns)),
         0 => Ok(Imported::Exists),
         1 => Ok(Imported::Done),
         2 => Ok(Imported::Reset),
@@ -81,10 +79,4 @@ pub(crate) fn queue(phase: u8) -> Key {
 /// How a place in a queue is written; `None` for never.
 fn score(due: Option<i64>) -> String {
     due.map_or_else(|| "+inf".to_owned(), |millis| millis.to_string())
-}
-
-/// The error of a namespace that nobody has opened.
-pub(crate) fn unknown(ns: &Namespace) -> Error {
-    let message = format!("{ns} was never opened in this Redis: open it first");
-    Error::new(ErrorKind::Misconfigured, message)
 }

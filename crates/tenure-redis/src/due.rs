@@ -3,7 +3,7 @@
 
 use deadpool_redis::redis::Value;
 use futures_util::future::join_all;
-use tenure_store::{Namespace, Result, SessionId, Timestamp};
+use tenure_store::{Error, Namespace, Result, SessionId, Timestamp};
 
 use crate::answer::{self, unexpected};
 use crate::call::{Call, Script};
@@ -32,7 +32,9 @@ pub(crate) enum Reach {
 /// What was seen at the heads of all queues.
 #[derive(Debug, Default)]
 pub(crate) struct Heads {
-    pub(crate) hooks_expected: bool,
+    /// Whether hooks are expected by any shard, and by every one.
+    pub(crate) any_expects_hooks: bool,
+    pub(crate) all_expect_hooks: bool,
     /// What to look at, by shard; those due first.
     pub(crate) batches: Vec<Batch>,
     /// Whether something is due that is not among them.
@@ -81,18 +83,21 @@ impl Heads {
         let shards = core.shards(ns);
         let finding = shards
             .iter()
-            .map(|shard| Head::find(core, shard, reach, share, now));
+            .map(|shard| Head::find(core, ns, shard, reach, share, now));
         let heads = join_all(finding)
             .await
             .into_iter()
             .collect::<Result<Vec<_>>>()?;
 
-        let mut found = Heads::default();
+        let mut found = Heads {
+            any_expects_hooks: heads.iter().any(|head| head.hooks_expected),
+            all_expect_hooks: heads.iter().all(|head| head.hooks_expected),
+            ..Heads::default()
+        };
         let mut all: Vec<(Candidate, usize)> = Vec::new();
         let mut horizon = Timestamp::MAX;
         let mut has_spent_resets = vec![false; heads.len()];
         for (number, head) in heads.iter().enumerate() {
-            found.hooks_expected |= head.hooks_expected;
             found.more |= head.resets > head.epochs.len() as u64;
             for (place, (due, next)) in (0..).zip(head.queues.iter().flatten()) {
                 let queue = QUEUES
@@ -150,6 +155,7 @@ impl Heads {
 impl Head {
     async fn find(
         core: &Core,
+        ns: &Namespace,
         shard: &Shard,
         reach: Reach,
         share: u32,
@@ -174,7 +180,11 @@ impl Head {
             for epoch in &epochs {
                 looking = looking.arg(*epoch);
             }
-            let head = Self::from_value(core.servers.ask(looking.bulk()).await?)?;
+            let answer = core.servers.ask(looking.bulk()).await?;
+            if answer == Value::Nil {
+                return Err(Error::not_opened(ns));
+            }
+            let head = Self::from_value(answer)?;
             if head.queues.is_some() || head.epochs == epochs {
                 return Ok(head);
             }

@@ -1,11 +1,10 @@
 //! All sessions of a namespace: opened, reset.
 
 use deadpool_redis::redis::Value;
-use tenure_store::{Epoch, Hooks, Namespace, Result, SessionId, Timestamp};
+use tenure_store::{Epoch, Error, Hooks, Namespace, Result, SessionId, Timestamp};
 
 use crate::answer::{self, unexpected};
 use crate::call::Call;
-use crate::create::unknown;
 use crate::keys::{self, Key};
 use crate::scripts::{OPEN, REGISTER, RESET};
 use crate::store::Core;
@@ -44,7 +43,7 @@ pub(crate) async fn reset(core: &Core, ns: &Namespace, now: Timestamp) -> Result
     let reading = shards.iter().map(|shard| epoch_call(shard).bulk());
     let mut resetting = Vec::with_capacity(shards.len());
     for (shard, epoch) in shards.iter().zip(core.servers.ask_all(reading).await?) {
-        let epoch = answer::epoch(&epoch)?.ok_or_else(|| unknown(ns))?;
+        let epoch = answer::epoch(&epoch)?.ok_or_else(|| Error::not_opened(ns))?;
         let keys = [Key::Epoch, Key::Notes, Key::Due, Key::Old(epoch)];
         resetting.push(RESET.on(shard, keys).arg(epoch).arg(now.as_millis()));
     }
@@ -52,7 +51,7 @@ pub(crate) async fn reset(core: &Core, ns: &Namespace, now: Timestamp) -> Result
     for answer in core.servers.ask_all(resetting).await? {
         match answer {
             Value::Int(0 | 1) => {}
-            Value::Int(-1) => return Err(unknown(ns)),
+            Value::Int(-1) => return Err(Error::not_opened(ns)),
             _ => return Err(unexpected()),
         }
     }
@@ -63,7 +62,7 @@ pub(crate) async fn reset(core: &Core, ns: &Namespace, now: Timestamp) -> Result
 pub(crate) async fn epoch(core: &Core, ns: &Namespace, id: SessionId) -> Result<Epoch> {
     let reading = epoch_call(&core.shard(ns, id));
     let epoch = answer::epoch(&core.servers.ask(reading).await?)?;
-    epoch.map(Epoch::new).ok_or_else(|| unknown(ns))
+    epoch.map(Epoch::new).ok_or_else(|| Error::not_opened(ns))
 }
 
 /// All namespaces, in order.

@@ -56,6 +56,7 @@ pub(crate) async fn claim(
     Ok(Claimed {
         ended: ended.into_iter().map(|(_, ended)| ended).collect(),
         more: heads.more,
+        hooks_expected: heads.all_expect_hooks,
         next_due: heads.next,
     })
 }
@@ -68,7 +69,7 @@ pub(crate) async fn purge(
     now: Timestamp,
 ) -> Result<Purged> {
     let mut heads = Heads::find(core, ns, Reach::Unheld, limit.min(MAX_ROWS), now).await?;
-    if heads.hooks_expected {
+    if heads.any_expects_hooks {
         return Err(refused(ns));
     }
     let removed = look(core, &mut heads, &PURGE, now, now).await?.len();

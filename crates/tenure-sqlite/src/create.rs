@@ -2,8 +2,8 @@
 
 use rusqlite::params;
 use tenure_store::{
-    Epoch, Error, ErrorKind, Failure, Imported, Namespace, Principal, Record, Result, SessionId,
-    Timeout, Timestamp, Tombstone,
+    Epoch, Error, Failure, Imported, Namespace, Principal, Record, Result, SessionId, Timeout,
+    Timestamp, Tombstone,
 };
 
 use crate::db::Db;
@@ -108,8 +108,5 @@ fn refusal(ns: i64, id: SessionId, db: &Db) -> Result<Imported> {
 
 /// A namespace's number, which it has once somebody has opened it.
 pub(crate) fn require(ns: &Namespace, db: &Db) -> Result<i64> {
-    db.number(ns)?.ok_or_else(|| {
-        let message = format!("{ns} was never opened in this database: open it first");
-        Error::new(ErrorKind::Misconfigured, message)
-    })
+    db.number(ns)?.ok_or_else(|| Error::not_opened(ns))
 }

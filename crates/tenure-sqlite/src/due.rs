@@ -2,7 +2,7 @@
 //! rows than allowed.
 
 use rusqlite::params;
-use tenure_store::{Ended, Namespace, Payload, Record, Result, Timestamp, Tombstone};
+use tenure_store::{Ended, Error, Namespace, Payload, Record, Result, Timestamp, Tombstone};
 
 use crate::db::Db;
 use crate::row::{
@@ -63,8 +63,8 @@ pub(crate) struct Ripe {
 }
 
 impl Queues {
-    /// `None` if the namespace was never opened.
-    pub(crate) fn find(ns: &Namespace, db: &Db) -> Result<Option<Self>> {
+    /// Of a namespace that was opened.
+    pub(crate) fn find(ns: &Namespace, db: &Db) -> Result<Self> {
         let found = db.first(
             "SELECT ns, epoch, hooks_expected FROM namespace WHERE kind = ?1 AND application = ?2",
             params![ns.kind().code(), ns.application()],
@@ -77,11 +77,9 @@ impl Queues {
                 })
             },
         )?;
-        let Some(mut queues) = found else {
-            return Ok(None);
-        };
+        let mut queues = found.ok_or_else(|| Error::not_opened(ns))?;
         queues.refresh(db)?;
-        Ok(Some(queues))
+        Ok(queues)
     }
 
     /// Looks at the queues again.

@@ -28,13 +28,7 @@ impl Operation for Claim {
     fn run(&self, db: &Db) -> Result<Claimed> {
         let mut ended = Vec::new();
         let until = self.now.plus(self.lease);
-        let Some(mut queues) = Queues::find(&self.ns, db)? else {
-            return Ok(Claimed {
-                ended,
-                more: false,
-                next_due: None,
-            });
-        };
+        let mut queues = Queues::find(&self.ns, db)?;
         if queues.is_due(Reach::Claimable, self.now) {
             let limit = self.limit.min(MAX_ROWS);
             let mut looked = queues.look(Reach::Claimable, limit, self.now, db)?;
@@ -51,6 +45,7 @@ impl Operation for Claim {
         Ok(Claimed {
             ended,
             more: queues.is_more_due(self.now, until),
+            hooks_expected: queues.hooks_expected,
             next_due: queues.next_due(),
         })
     }
@@ -95,13 +90,7 @@ impl Operation for Purge {
 
     fn run(&self, db: &Db) -> Result<Purged> {
         let mut removed = 0;
-        let Some(mut queues) = Queues::find(&self.ns, db)? else {
-            return Ok(Purged {
-                removed,
-                more: false,
-                next_due: None,
-            });
-        };
+        let mut queues = Queues::find(&self.ns, db)?;
         if queues.hooks_expected {
             let message = format!(
                 "end hooks are expected for {}: run a reaper with hooks, or withdraw them",

@@ -30,10 +30,7 @@ async fn nobody_fails_for_anothers_write() {
         store.create(&portal, &third, at(0)),
     );
     assert_eq!(created.expect("stored"), Created::Done);
-    assert_eq!(
-        refused.expect_err("unknown").kind(),
-        ErrorKind::Misconfigured
-    );
+    assert_eq!(refused.expect_err("unknown").kind(), ErrorKind::NotOpened);
     assert!(touched.expect("touched"));
     assert_eq!(updated.expect("updated"), Updated::Done);
     assert_eq!(also_created.expect("stored"), Created::Done);

@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::Namespace;
+
 /// The result of a store's operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -30,6 +32,10 @@ pub enum ErrorKind {
     /// The store is set up wrongly for what was asked of it. The message says which
     /// setting to change.
     Misconfigured,
+    /// The namespace was never [opened](crate::SessionStore::open) in this store, or the
+    /// store has lost its data, or a part of it, since. Nothing was written. Open the
+    /// namespace, once, and repeat the call.
+    NotOpened,
     /// The schema of the stored data is not the one this code knows. Nothing was
     /// written. Migrate, or run the newer code.
     SchemaMismatch,
@@ -45,6 +51,7 @@ impl ErrorKind {
             ErrorKind::Corrupt => "stored data is corrupt",
             ErrorKind::Invalid => "invalid argument",
             ErrorKind::Misconfigured => "store misconfigured",
+            ErrorKind::NotOpened => "namespace not opened",
             ErrorKind::SchemaMismatch => "schema mismatch",
             ErrorKind::Other => "store error",
         }
@@ -97,6 +104,15 @@ impl Error {
     /// An [`ErrorKind::Unavailable`].
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unavailable, message)
+    }
+
+    /// An [`ErrorKind::NotOpened`]: the one sentence of all stores.
+    pub fn not_opened(ns: &Namespace) -> Self {
+        let message = format!(
+            "{ns} was never opened in this store, or the store has lost its data since: open it, \
+             and repeat the call"
+        );
+        Self::new(ErrorKind::NotOpened, message)
     }
 
     /// What to do about it.

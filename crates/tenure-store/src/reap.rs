@@ -23,6 +23,11 @@ pub struct Claimed {
     pub ended: Vec<Ended>,
     /// Whether there may be more to claim at once.
     pub more: bool,
+    /// Whether end hooks are [expected](Hooks::Expected) everywhere in the namespace. If
+    /// not, a [purge](crate::SessionStore::purge) by somebody who has none may remove
+    /// what ends: a caller who has hooks [opens](crate::SessionStore::open) the
+    /// namespace again and says so.
+    pub hooks_expected: bool,
     /// No session or tombstone that the store knew of is due before this instant;
     /// `None` if there is nothing that will ever be due. Ends and changes that come
     /// later may be due sooner.

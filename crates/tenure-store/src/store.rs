@@ -47,9 +47,13 @@ use crate::{
 ///     record, fails that caller's operation alone, even where operations of several
 ///     callers are carried out together.
 /// 12. **Unknown namespaces.** [`create`](Self::create), [`epoch`](Self::epoch),
-///     [`import`](Self::import) and [`reset`](Self::reset) refuse a namespace that was
-///     never [opened](Self::open), as `Misconfigured`; every other operation finds
-///     nothing in it.
+///     [`import`](Self::import), [`reset`](Self::reset), [`claim`](Self::claim) and
+///     [`purge`](Self::purge) refuse a namespace that was never [opened](Self::open), as
+///     [`NotOpened`](crate::ErrorKind::NotOpened), before anything is written; every
+///     other operation finds nothing in it. A store whose data was lost knows no
+///     namespace. Where a namespace lies in several places, losing one of them is
+///     enough for what would write or look there; opening it again restores that one,
+///     and leaves the others as they are.
 /// 13. **Limits.** A `limit` of 0 is `Invalid`. A limit bounds the rows *looked at*
 ///     beyond those returned too, so that one call is short however large the backlog;
 ///     a store may also stop earlier, to bound the bytes it returns.
@@ -63,7 +67,8 @@ use crate::{
 pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// Makes a namespace known, once, and says whether end hooks are expected for it.
     /// To be called again at every start of a service, and after a failure; only
-    /// [`Hooks::Withdrawn`] takes an expectation back.
+    /// [`Hooks::Withdrawn`] takes an expectation back. It stays open until the store
+    /// loses its data: then the operations of clause 12 say `NotOpened`.
     async fn open(&self, ns: &Namespace, hooks: Hooks) -> Result<()>;
 
     /// Stores a new session, if its id is free. It belongs to the namespace's present

@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::payload::Sealing;
 use crate::policy::{HookPolicy, OnExcess, Policy};
 use crate::queue::Queues;
+use crate::reopening::Reopening;
 use crate::{
     BoxError, Clock, EndHook, Error, KeyRing, OsRandomness, Randomness, Result, Session, Sessions,
     SystemClock,
@@ -254,7 +255,7 @@ impl SessionsBuilder {
             writer: u32::from_le_bytes(writer),
             metrics: Metrics::new(&ns),
             keys: Keys::new(&self.keys, &ns, self.sealing),
-            store: self.store,
+            store: Reopening::new(self.store, hooks),
             ns,
             policy,
             clock: self.clock,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenure_store::{After, EndReason, Namespace, Record, SessionId, SessionStore, Timestamp};
+use tenure_store::{After, EndReason, Namespace, Record, SessionId, Timestamp};
 use tokio_util::task::TaskTracker;
 
 use crate::attributes::Attributes;
@@ -11,6 +11,7 @@ use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::queue::Queues;
+use crate::reopening::Reopening;
 use crate::runner;
 use crate::{BoxError, Clock, Randomness, Result, Session};
 
@@ -29,7 +30,7 @@ pub(crate) enum EndHooks {
 }
 
 pub(crate) struct Core {
-    pub(crate) store: Arc<dyn SessionStore>,
+    pub(crate) store: Reopening,
     pub(crate) ns: Namespace,
     pub(crate) keys: Keys,
     pub(crate) policy: Policy,

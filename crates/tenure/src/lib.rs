@@ -36,6 +36,7 @@ mod policy;
 mod queue;
 mod random;
 mod reaper;
+mod reopening;
 mod ring_text;
 mod runner;
 mod seal;

@@ -155,7 +155,8 @@ impl Sessions {
     /// those that still wait for their hook included; all but dead letters. To have the
     /// waiting hooks run instead, run the reaper of sessions built with the hook.
     ///
-    /// A service with an end hook that is started later expects hooks again.
+    /// A service with an end hook that is started later, or whose reaper still runs, expects
+    /// hooks again.
     ///
     /// # Errors
     /// `Policy` if these sessions have an end hook themselves; `Store`.

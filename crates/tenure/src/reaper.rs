@@ -216,6 +216,10 @@ impl Reaper {
                 .store
                 .claim(&core.ns, lease, self.batch, core.now())
                 .await?;
+            // Else a purge by a process without hooks would remove what is ours to tell of.
+            if !claimed.hooks_expected {
+                core.store.insist(&core.ns).await;
+            }
             if let Some(last) = claimed.ended.last() {
                 let lag = core.now().since(last.tombstone.end.at);
                 core.metrics.rounds.lag.set(lag);

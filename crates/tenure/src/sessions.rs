@@ -182,9 +182,9 @@ impl Sessions {
         &self.core.ns
     }
 
-    /// The store they are kept in.
+    /// The store they are kept in, as it was given.
     pub fn store(&self) -> &Arc<dyn SessionStore> {
-        &self.core.store
+        self.core.store.given()
     }
 
     /// The live session of a good token, or `None` without saying why.
@@ -197,16 +197,9 @@ impl Sessions {
         let keys = core.keys.current();
         let lookups = &core.metrics.lookups;
         let span = tracing::debug_span!("tenure.find", namespace = %core.ns);
-        find(
-            core.store.as_ref(),
-            &core.ns,
-            &keys.tokens,
-            token,
-            now,
-            lookups,
-        )
-        .instrument(span)
-        .await
+        find(&*core.store, &core.ns, &keys.tokens, token, now, lookups)
+            .instrument(span)
+            .await
     }
 }
 

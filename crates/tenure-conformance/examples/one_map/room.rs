@@ -233,6 +233,7 @@ impl Room {
         Claimed {
             ended,
             more,
+            hooks_expected: self.hooks_expected,
             next_due: self.next_due(now),
         }
     }

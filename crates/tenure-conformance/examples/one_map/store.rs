@@ -54,11 +54,8 @@ impl OneMap {
     /// Does something in a namespace that must be known.
     fn inside_known<T>(&self, ns: &Namespace, action: impl FnOnce(&mut Room) -> T) -> Result<T> {
         let mut house = self.house()?;
-        let room = house.rooms.get_mut(ns).ok_or_else(|| {
-            let message = "open the namespace before its use";
-            Error::new(ErrorKind::Misconfigured, message)
-        })?;
-        Ok(action(room))
+        let room = house.rooms.get_mut(ns);
+        Ok(action(room.ok_or_else(|| Error::not_opened(ns))?))
     }
 }
 
@@ -136,7 +133,7 @@ impl SessionStore for OneMap {
         now: Timestamp,
     ) -> Result<Claimed> {
         let limit = at_least_one(limit)?;
-        self.inside(ns, |room| room.claim(lease, limit, now))
+        self.inside_known(ns, |room| room.claim(lease, limit, now))
     }
 
     async fn renew(
@@ -160,7 +157,7 @@ impl SessionStore for OneMap {
 
     async fn purge(&self, ns: &Namespace, limit: u32, now: Timestamp) -> Result<Purged> {
         let limit = at_least_one(limit)?;
-        self.inside(ns, |room| room.purge(limit, now))?
+        self.inside_known(ns, |room| room.purge(limit, now))?
     }
 
     async fn inspect(

@@ -2,40 +2,42 @@
 
 use std::collections::BTreeSet;
 
-use tenure_store::{After, ErrorKind, Filter, Hooks, Namespace, Record};
+use tenure_store::{After, ErrorKind, Filter, Hooks, Imported, Namespace, Record};
 
-use crate::props::{IDLE, at, endless, id, payload, principal, record, record_of};
+use crate::props::{IDLE, LEASE, at, endless, id, payload, principal, record, record_of};
 use crate::story::Story;
 use crate::{Stage, Verdict};
 
-/// What would write there says that it was never opened, and does not open it.
+/// What would write there, or act on all of it, says that it was never opened, and does
+/// not open it. Once it is opened, by whichever node, each of them works.
 pub async fn an_unknown_namespace_is_refused_by_what_writes(stage: &Stage) -> Verdict {
     let unknown = Namespace::sessions("unknown")?;
-    let misconfigured = Err(ErrorKind::Misconfigured);
-    let created = stage.create(&unknown, &record(1), at(0)).await;
-    assert_eq!(
-        created.map(|_| ()).map_err(|error| error.kind()),
-        misconfigured
-    );
-    let reset = stage.reset(&unknown, at(0)).await;
-    assert_eq!(reset.map_err(|error| error.kind()), misconfigured);
     stage.put(stage.portal(), &record(1)).await?;
     let entry = stage.entry(stage.portal(), id(1), at(0)).await?;
-    let epoch = stage.epoch(&unknown, id(1)).await;
-    assert_eq!(
-        epoch.map(|_| ()).map_err(|error| error.kind()),
-        misconfigured
-    );
     let epoch = stage.epoch(stage.portal(), id(1)).await?;
-    let imported = stage.import(&unknown, &entry, epoch, at(0)).await;
-    assert_eq!(
-        imported.map(|_| ()).map_err(|error| error.kind()),
-        misconfigured
-    );
+
+    let refusals = [
+        stage.create(&unknown, &record(1), at(0)).await.err(),
+        stage.epoch(&unknown, id(1)).await.err(),
+        stage.import(&unknown, &entry, epoch, at(0)).await.err(),
+        stage.reset(&unknown, at(0)).await.err(),
+        stage.claim(&unknown, LEASE, 10, at(0)).await.err(),
+        stage.purge(&unknown, 10, at(0)).await.err(),
+    ];
+    for (number, refusal) in refusals.into_iter().enumerate() {
+        let kind = refusal.map(|error| error.kind());
+        assert_eq!(kind, Some(ErrorKind::NotOpened), "refusal {number}");
+    }
     assert!(!stage.namespaces().await?.contains(&unknown));
 
     stage.other().open(&unknown, Hooks::Unstated).await?;
-    stage.put(&unknown, &record(1)).await?;
+    stage.put(&unknown, &record(2)).await?;
+    let epoch = stage.epoch(&unknown, id(1)).await?;
+    let imported = stage.import(&unknown, &entry, epoch, at(0)).await?;
+    assert_eq!(imported, Imported::Done);
+    stage.reset(&unknown, at(1)).await?;
+    assert_eq!(stage.claim_all(&unknown, at(1)).await?.len(), 2);
+    assert_eq!(stage.purge(&unknown, 10, at(1)).await?.removed, 0);
     Ok(())
 }
 
@@ -160,8 +162,8 @@ pub async fn a_namespace_is_known_by_opening_alone(stage: &Stage) -> Verdict {
     let _ = stage.reset(ns, at(0)).await;
     assert_eq!(stage.load(ns, id(1), at(0)).await?, None);
     assert!(!stage.touch(ns, id(1), at(0)).await?);
-    assert_eq!(stage.claim_all(ns, at(0)).await?, []);
-    assert_eq!(stage.purge(ns, 10, at(0)).await?.removed, 0);
+    let _ = stage.claim(ns, LEASE, 10, at(0)).await;
+    let _ = stage.purge(ns, 10, at(0)).await;
     assert_eq!(stage.everything(ns, at(0)).await?, []);
     assert_eq!(stage.count(ns, at(0)).await?.live, 0);
     assert_eq!(stage.other().namespaces().await?, known);

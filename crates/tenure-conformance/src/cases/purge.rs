@@ -185,3 +185,23 @@ pub async fn withdrawn_hooks_allow_a_purge(stage: &Stage) -> Verdict {
     assert_eq!(stage.purge(stage.wiki(), 10, at(IDLE)).await?.removed, 0);
     Ok(())
 }
+
+/// So a service with hooks whose word got lost, with the store's data or by an operator,
+/// hears of it and can say it again.
+pub async fn a_claim_tells_whether_hooks_are_expected(stage: &Stage) -> Verdict {
+    let ns = Namespace::sessions("shop")?;
+    for (word, expected) in [
+        (Hooks::Unstated, false),
+        (Hooks::Expected, true),
+        (Hooks::Unstated, true),
+        (Hooks::Withdrawn, false),
+        (Hooks::Expected, true),
+    ] {
+        stage.other().open(&ns, word).await?;
+        for node in [stage.node(), stage.other(), stage.another().await] {
+            let claimed = node.claim(&ns, LEASE, 10, at(0)).await?;
+            assert_eq!(claimed.hooks_expected, expected, "after {word:?}");
+        }
+    }
+    Ok(())
+}

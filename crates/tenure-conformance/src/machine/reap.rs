@@ -21,13 +21,21 @@ impl Scene<'_> {
         got: Result<Claimed>,
     ) -> Result<Option<Claimed>, String> {
         let (ns, now) = (self.ns, self.now);
-        let claimed = match (got, limit) {
-            (got, 0) => {
-                same_answer("claim of 0", got.map(|_| ()), Err(ErrorKind::Invalid))?;
-                return Ok(None);
-            }
-            (got, _) => got.map_err(|error| format!("claim is {error:?}"))?,
+        let refusal = match limit {
+            0 => Some(ErrorKind::Invalid),
+            _ => self.model.expects_hooks(ns).err(),
         };
+        if let Some(refusal) = refusal {
+            same_answer("claim", got.map(|_| ()), Err(refusal))?;
+            return Ok(None);
+        }
+        let claimed = got.map_err(|error| format!("claim is {error:?}"))?;
+        let expected = self.model.expects_hooks(ns);
+        same_answer(
+            "a claim's word on hooks",
+            Ok(claimed.hooks_expected),
+            expected,
+        )?;
         self.model.check_claimed(ns, lease, limit, now, &claimed)?;
         for id in self.model.over(ns, now) {
             let left = self.store.inspect(ns, id, now).await;

@@ -136,10 +136,21 @@ impl Model {
         Ok(())
     }
 
+    /// Whether hooks are expected.
+    ///
+    /// # Errors
+    /// The kind of error of what refuses an unknown namespace.
+    pub(crate) fn expects_hooks(&self, ns: &Namespace) -> Result<bool, ErrorKind> {
+        let space = self.spaces.get(ns).ok_or(ErrorKind::NotOpened)?;
+        Ok(space.hooks_expected)
+    }
+
     /// Why a purge is refused, if it is.
     pub(crate) fn purge_refusal(&self, ns: &Namespace) -> Option<ErrorKind> {
-        let space = self.spaces.get(ns)?;
-        space.hooks_expected.then_some(ErrorKind::Misconfigured)
+        match self.expects_hooks(ns) {
+            Ok(expected) => expected.then_some(ErrorKind::Misconfigured),
+            Err(refusal) => Some(refusal),
+        }
     }
 
     /// As [`check_left`](Self::check_left); a purge does not wait until

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use tenure_store::{
-    After, Claimed, EndReason, ErrorKind, Failure, Hooks, Outcome, Phase, Purged, Record, Resolve,
-    Result, SessionId, State, Ticket, Tombstone,
+    After, Claimed, EndReason, Error, ErrorKind, Failure, Hooks, Outcome, Phase, Purged, Record,
+    Resolve, Result, SessionId, State, Ticket, Tombstone,
 };
 
 use crate::call::Call;
@@ -33,7 +33,16 @@ pub(crate) async fn claim(
         }
         _ => {}
     }
-    let mut claimed = call.good.claim(&call.ns, lease, limit, call.now).await?;
+    let mut claimed = match call.good.claim(&call.ns, lease, limit, call.now).await {
+        Err(error) if call.fault == Fault::ClaimsUnopened && is_unopened(&error) => Claimed {
+            ended: Vec::new(),
+            more: false,
+            hooks_expected: false,
+            next_due: None,
+        },
+        claimed => claimed?,
+    };
+    claimed.hooks_expected |= call.fault == Fault::ClaimHidesTheWord;
     for ended in &mut claimed.ended {
         match call.fault {
             Fault::ForgetsAttempts => ended.tombstone.claims = 1,
@@ -83,6 +92,11 @@ pub(crate) async fn purge(call: &Call<'_>, limit: u32) -> Result<Purged> {
             good.open(ns, Hooks::Expected).await?;
             purged?
         }
+        Err(error) if call.fault == Fault::PurgesUnopened && is_unopened(&error) => Purged {
+            removed: 0,
+            more: false,
+            next_due: None,
+        },
         purged => purged?,
     };
     if call.fault == Fault::PurgesDeadLetters {
@@ -110,6 +124,10 @@ pub(crate) async fn resolve(call: &Call<'_>, id: SessionId, what: Resolve) -> Re
         call.replace(entry.record, tombstone).await?;
     }
     Ok(resolved)
+}
+
+fn is_unopened(error: &Error) -> bool {
+    error.kind() == ErrorKind::NotOpened
 }
 
 async fn release_all(call: &Call<'_>) -> Result<()> {

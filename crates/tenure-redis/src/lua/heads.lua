@@ -1,9 +1,10 @@
--- The first that are due of each of a shard's queues. A pure read.
+-- The first that are due of each of a shard's queues; nothing if the shard is not opened. A
+-- pure read.
 -- KEYS e, n, d, w, h, one old queue for each epoch; ARGV now, limit, up to when a waiting
 -- tombstone is due, most epochs, the epochs. Returns whether hooks are expected, how many
 -- resets are remembered, the first of them; and if those are the given epochs, for each
 -- queue the ids and dues, and when the next is due.
-if not redis.call('GET', KEYS[1]) then return { '0', 0, {} } end
+if not redis.call('GET', KEYS[1]) then return false end
 local notes = redis.call('HGETALL', KEYS[2])
 local hooks, epochs, at = '0', {}, {}
 for i = 1, #notes, 2 do

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use tenure_store::{
-    After, EndReason, Ended, Entry, Epoch, Error, ErrorKind, Imported, Namespace, Phase, Result,
-    SessionId, State, Ticket, Timestamp,
+    After, EndReason, Ended, Entry, Epoch, Error, Imported, Namespace, Phase, Result, SessionId,
+    State, Ticket, Timestamp,
 };
 use tokio::time::Instant;
 
@@ -173,12 +173,7 @@ impl Pair {
         now: Timestamp,
     ) -> Result<Drained> {
         // Asked first, so that nothing is claimed in vain while the new store is away.
-        match self.new.epoch(ns, SessionId::from_bytes(ANY)).await {
-            Err(error) if error.kind() == ErrorKind::Misconfigured => {
-                return Ok(Drained::default());
-            }
-            asked => asked?,
-        };
+        self.new.epoch(ns, SessionId::from_bytes(ANY)).await?;
         let begun = Instant::now();
         let claimed = self.old.claim(ns, LEASE, limit, now).await?;
         let mut drained = Drained {

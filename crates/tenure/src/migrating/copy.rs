@@ -116,7 +116,7 @@ impl CopyReport {
 /// off, on this node or another, is simply run again, and two at once do no harm.
 ///
 /// # Errors
-/// The store's. What was moved until then has moved; run it again. `Misconfigured` if
+/// The store's. What was moved until then has moved; run it again. `NotOpened` if
 /// nobody has opened the namespace: start the service on the [`MigratingStore`] first.
 pub async fn copy(
     store: &MigratingStore,
