@@ -191,7 +191,7 @@ impl World {
             }
             "end" => {
                 let (reason, after) = (EndReason::Logout, After::Queue);
-                store.end(ns, id, reason, after, now).await?.is_some()
+                store.end(ns, id, None, reason, after, now).await?.is_some()
             }
             _ => panic!("the store has no operation {operation}"),
         })

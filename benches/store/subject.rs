@@ -131,7 +131,7 @@ impl Subject {
                     .unwrap_or_else(PoisonError::into_inner)
                     .pop();
                 let (id, logout) = (made.expect("it was made"), EndReason::Logout);
-                let ended = store.end(ns, id, logout, After::Discard, now()).await;
+                let ended = store.end(ns, id, None, logout, After::Discard, now()).await;
                 assert!(ended.expect("answers").is_some());
             }
             Work::Unknown => {

@@ -30,7 +30,7 @@ struct Told {
 impl Told {
     async fn ends_one(&self, after: After) {
         let (ns, reason) = (&self.checker.ns, EndReason::Logout);
-        let ended = self.store.end(ns, id(1), reason, after, at(0)).await;
+        let ended = self.store.end(ns, id(1), None, reason, after, at(0)).await;
         assert!(ended.expect("answers").is_some());
     }
 }

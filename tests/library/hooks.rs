@@ -198,7 +198,7 @@ pub(crate) async fn a_hook_cannot_bring_its_session_back(world: World) {
                 let updated = store.update(&ns, id, Version::new(0), &change, now).await?;
                 assert_eq!(updated, Updated::Gone);
                 let again = store
-                    .end(&ns, id, Reason::Logout, After::Queue, now)
+                    .end(&ns, id, None, Reason::Logout, After::Queue, now)
                     .await?;
                 assert!(again.is_none(), "ended an ended session");
                 Ok::<_, tenure::BoxError>(())
@@ -270,7 +270,7 @@ pub(crate) async fn an_explicit_end_whose_node_dies_is_found_by_a_reaper(world: 
     let ns = sessions.namespace();
     let ended = world
         .store
-        .end(ns, session.id(), Reason::Logout, lease, world.now())
+        .end(ns, session.id(), None, Reason::Logout, lease, world.now())
         .await;
     assert!(ended.expect("answers").is_some());
     let reaper = sessions.reaper().expect("a hook");

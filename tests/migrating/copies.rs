@@ -45,7 +45,7 @@ async fn some_of_everything(world: &World) {
             After::Hold(LEASE)
         };
         let ended = old
-            .end(ns, id(number), EndReason::Logout, hold, at(1))
+            .end(ns, id(number), None, EndReason::Logout, hold, at(1))
             .await;
         let ticket = ended.expect("answers").expect("it was live").ticket();
         let why = failure("no route");
@@ -153,7 +153,7 @@ pub(crate) async fn a_copy_waits_for_what_others_hold(pair: &Pair) {
     }
     // A reaper of the deployment before is at work.
     let (reason, after) = (EndReason::Logout, After::Hold(LEASE));
-    let held = world.old.end(ns, id(1), reason, after, at(1)).await;
+    let held = world.old.end(ns, id(1), None, reason, after, at(1)).await;
     let held = held.expect("answers").expect("it was live");
     let report = copy(&node, ns, &options(at(2))).await.expect("answers");
     assert_eq!((report.live, report.left.held), (1, 1));

@@ -82,7 +82,7 @@ pub(crate) async fn a_node_that_dies_while_it_carries_a_session_logs_nobody_out(
             .await;
         assert_eq!(updated.expect("answers"), Updated::Done, "{story}");
         let hook = node
-            .end(ns, id(1), EndReason::Logout, After::Queue, at(LATER))
+            .end(ns, id(1), None, EndReason::Logout, After::Queue, at(LATER))
             .await;
         assert!(hook.expect("answers").is_some(), "{story}");
         let hooks = world.reap_to_the_end(LATER).await;
@@ -106,7 +106,9 @@ async fn ended_after_a_crash(pair: &Pair, after: After) {
         let (node, ns) = (world.node(), &world.ns);
         let mut ended = None;
         for now in [2, LATER] {
-            let end = node.end(ns, id(1), EndReason::Logout, after, at(now)).await;
+            let end = node
+                .end(ns, id(1), None, EndReason::Logout, after, at(now))
+                .await;
             match end {
                 Ok(end) => {
                     ended = end;
@@ -261,7 +263,14 @@ pub(crate) async fn a_node_that_dies_while_it_claims_loses_no_hook(pair: &Pair) 
         world.born_before(2).await;
         let logout = world
             .old
-            .end(&world.ns, id(2), EndReason::Logout, After::Queue, at(1))
+            .end(
+                &world.ns,
+                id(2),
+                None,
+                EndReason::Logout,
+                After::Queue,
+                at(1),
+            )
             .await;
         assert!(logout.expect("answers").is_some());
         node.claim(&world.ns, LEASE, 10, at(IDLE)).await.is_ok()

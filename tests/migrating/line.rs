@@ -109,7 +109,7 @@ pass! {
     load(ns: &Namespace, id: SessionId, now: Timestamp) -> Option<Record>;
     touch(ns: &Namespace, id: SessionId, now: Timestamp) -> bool;
     update(ns: &Namespace, id: SessionId, expected: Version, change: &Change, now: Timestamp) -> Updated;
-    end(ns: &Namespace, id: SessionId, reason: EndReason, after: After, now: Timestamp) -> Option<Ended>;
+    end(ns: &Namespace, id: SessionId, rotation: Option<u32>, reason: EndReason, after: After, now: Timestamp) -> Option<Ended>;
     end_principal(ns: &Namespace, principal: &Principal, except: Option<SessionId>, after: After, now: Timestamp) -> u64;
     reset(ns: &Namespace, now: Timestamp) -> ();
     claim(ns: &Namespace, lease: Duration, limit: u32, now: Timestamp) -> Claimed;

@@ -100,7 +100,7 @@ async fn a_carrier_that_falls_asleep_brings_nothing_back() {
         let (node, ns, story) = (world.node(), &world.ns, format!("asleep at call {last}"));
         let discard = After::Discard;
         let ended = node
-            .end(ns, id(1), EndReason::Logout, discard, at(LATER))
+            .end(ns, id(1), None, EndReason::Logout, discard, at(LATER))
             .await;
         assert!(ended.expect("answers").is_some(), "{story}");
         nothing_is_left(&world, &story).await;

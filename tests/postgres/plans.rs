@@ -135,7 +135,7 @@ async fn everything(store: &Arc<dyn SessionStore>, first: u64) {
         (2, After::Queue),
         (3, After::Discard),
     ] {
-        let ended = store.end(&ns, id(first + n), EndReason::Logout, after, at(1));
+        let ended = store.end(&ns, id(first + n), None, EndReason::Logout, after, at(1));
         assert!(ended.await.expect("answers").is_some());
     }
     let user = principal("user 7");

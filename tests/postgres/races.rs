@@ -31,7 +31,7 @@ async fn what_a_reset_has_ended_is_ended_by_nobody_else() {
         let store = Arc::clone(&store);
         let end = async move {
             let (logout, hold) = (EndReason::Logout, After::Queue);
-            store.end(&portal(), id(1), logout, hold, at(1)).await
+            store.end(&portal(), id(1), None, logout, hold, at(1)).await
         };
         tokio::spawn(end)
     };
@@ -149,7 +149,7 @@ impl Stopped {
         let (logout, queue) = (EndReason::Logout, After::Queue);
         let ended = self
             .store
-            .end(&ns, id(3), logout, queue, at(IDLE - 1))
+            .end(&ns, id(3), None, logout, queue, at(IDLE - 1))
             .await;
         assert!(ended.expect("answers").is_some());
         assert!(!reaps.is_finished());

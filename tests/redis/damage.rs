@@ -107,7 +107,7 @@ async fn an_index_without_its_record_is_healed() -> Result<()> {
     assert_eq!(left.len(), 1, "the other one's, which is a tombstone");
     // And the id is free.
     store.put(&ns, &record(gone)).await?;
-    let ended = store.end(&ns, id(gone), EndReason::Logout, after, at(1));
+    let ended = store.end(&ns, id(gone), None, EndReason::Logout, after, at(1));
     assert!(ended.await?.is_some());
     Ok(())
 }

@@ -79,7 +79,14 @@ async fn scripts_that_the_server_forgot_are_sent_again() -> Result<()> {
         assert_eq!(updated.await?, Updated::Done);
     }
     forget();
-    let held = store.end(&ns, id(3), EndReason::Logout, After::Hold(LEASE), at(1));
+    let held = store.end(
+        &ns,
+        id(3),
+        None,
+        EndReason::Logout,
+        After::Hold(LEASE),
+        at(1),
+    );
     let held = held.await?.expect("it was live").ticket();
     forget();
     assert_eq!(store.renew(&ns, &[held], LEASE, at(1)).await?, 1);
@@ -201,7 +208,7 @@ async fn a_full_server_does_nothing_by_halves() -> Result<()> {
     assert_eq!(touched.map(|_| ()).map_err(|error| error.kind()), refused);
     let updated = store.update(&ns, id(1), version(1), &change, at(1)).await;
     assert_eq!(updated.map(|_| ()).map_err(|error| error.kind()), refused);
-    let ended = store.end(&ns, id(1), EndReason::Logout, After::Queue, at(1));
+    let ended = store.end(&ns, id(1), None, EndReason::Logout, After::Queue, at(1));
     assert_eq!(
         ended.await.map(|_| ()).map_err(|error| error.kind()),
         refused

@@ -170,7 +170,7 @@ impl Checker {
         }
         self.note(id, |known| known.ended = Is::Perhaps);
         let (reason, after) = (EndReason::Logout, After::Queue);
-        let ended = store.end(&self.ns, id, reason, after, at(0)).await;
+        let ended = store.end(&self.ns, id, None, reason, after, at(0)).await;
         if let Some(ended) = self.heard(ended) {
             assert!(ended.is_some(), "{id} was live until now");
             self.note(id, |known| known.ended = Is::Surely);

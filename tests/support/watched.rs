@@ -158,12 +158,13 @@ impl SessionStore for Watched {
         &self,
         ns: &Namespace,
         id: SessionId,
+        rotation: Option<u32>,
         reason: EndReason,
         after: After,
         now: Timestamp,
     ) -> Result<Option<Ended>> {
         self.note("end")?;
-        self.inner.end(ns, id, reason, after, now).await
+        self.inner.end(ns, id, rotation, reason, after, now).await
     }
 
     async fn end_principal(

@@ -46,7 +46,7 @@ pub(crate) async fn an_operation_on_one_session_is_one_round_trip(line: Line) {
             (2, After::Hold(LEASE)),
             (3, After::Discard),
         ] {
-            let end = store.end(ns, id(n(number)), EndReason::Logout, after, at(3));
+            let end = store.end(ns, id(n(number)), None, EndReason::Logout, after, at(3));
             let (ended, trips) = line.count(end).await;
             assert_eq!(
                 (ended.expect("answers").is_some(), trips),

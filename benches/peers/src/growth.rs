@@ -85,7 +85,7 @@ async fn among(
     for _ in 0..TIMES / 10 {
         // One that has ended, so that there is something to claim.
         let id = ids.swap_remove(fastrand::usize(..ids.len()));
-        let end = store.end(ns, id, EndReason::Logout, After::Queue, now());
+        let end = store.end(ns, id, None, EndReason::Logout, After::Queue, now());
         end.await?.ok_or("the session is gone")?;
         let began = Instant::now();
         let claimed = store.claim(ns, Duration::from_mins(1), PAGE, now()).await?;

@@ -105,6 +105,7 @@ macro_rules! with_cases {
             F38 rotation of_two_rotations_at_once_one_wins,
             F39a rotation a_rotation_racing_an_end_never_leaves_it_alive,
             F39b rotation rotating_the_absent_creates_nothing,
+            F39c rotation an_end_for_a_replaced_token_finds_nothing,
             H47 hooks no_payload_harms_its_neighbours,
             I50a pages pages_are_in_the_order_of_creation_and_id,
             I50b pages a_scan_sees_every_lasting_session_once,

@@ -70,7 +70,7 @@ pub async fn everything_once(
             }
             10 => {
                 let (reason, hold) = (EndReason::Logout, After::Hold(LEASE));
-                if let Some(ended) = node.end(ns, id(number), reason, hold, now).await? {
+                if let Some(ended) = node.end(ns, id(number), None, reason, hold, now).await? {
                     let ticket = ended.ticket();
                     assert!(node.settle_one(ns, ticket, Outcome::Release, now).await?);
                 }

@@ -37,11 +37,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     store.touch(&ns, id(3), later).await?;
     store
-        .end(&ns, id(4), EndReason::Logout, After::Queue, later)
+        .end(&ns, id(4), None, EndReason::Logout, After::Queue, later)
         .await?;
     let lease = After::Hold(Duration::from_mins(1));
     let held = store
-        .end(&ns, id(5), EndReason::Administrator, lease, later)
+        .end(&ns, id(5), None, EndReason::Administrator, lease, later)
         .await?;
     let ticket = held.ok_or("it was live")?.ticket();
     let why = Failure::new("the mail server said no");

@@ -57,6 +57,10 @@ impl Session {
         }
     }
 
+    pub(crate) fn rotation(&self) -> u32 {
+        self.rotation
+    }
+
     pub(crate) fn id(&self) -> SessionId {
         self.id
     }

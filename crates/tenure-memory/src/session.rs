@@ -72,14 +72,17 @@ impl Space {
     pub(crate) fn end(
         &self,
         id: SessionId,
+        rotation: Option<u32>,
         reason: EndReason,
         after: After,
         now: Timestamp,
     ) -> Option<Ended> {
         let mut shard = self.shard_of(id);
-        let live = shard.get(id)?.is_live(self.epochs.present(), now);
+        let session = shard.get(id)?;
+        let ends = session.is_live(self.epochs.present(), now)
+            && rotation.is_none_or(|number| session.rotation() == number);
         let end = End { reason, at: now };
-        live.then(|| finish(&mut shard, id, end, after))?
+        ends.then(|| finish(&mut shard, id, end, after))?
     }
 
     pub(crate) fn end_principal(

@@ -121,12 +121,13 @@ impl SessionStore for MemoryStore {
         &self,
         ns: &Namespace,
         id: SessionId,
+        rotation: Option<u32>,
         reason: EndReason,
         after: After,
         now: Timestamp,
     ) -> Result<Option<Ended>> {
         let space = self.known(ns)?;
-        Ok(space.and_then(|space| space.end(id, reason, after, now)))
+        Ok(space.and_then(|space| space.end(id, rotation, reason, after, now)))
     }
 
     async fn end_principal(

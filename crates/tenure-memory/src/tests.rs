@@ -107,7 +107,7 @@ fn whatever_is_done_the_queues_and_the_index_agree_with_the_sessions() {
                     After::Queue,
                     After::Hold(Duration::from_millis(9)),
                 ][usize::try_from(dice.roll(3)).expect("small")];
-                space.end(id, EndReason::Logout, after, now).is_some()
+                space.end(id, None, EndReason::Logout, after, now).is_some()
             }
             6 => !space
                 .claim(Duration::from_millis(20), 3, now)

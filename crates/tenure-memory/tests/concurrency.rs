@@ -137,7 +137,9 @@ async fn a_scan_sees_what_lives_through_it_while_others_come_and_go() {
             for number in (worker..SESSIONS).step_by(8) {
                 let gone = id(number);
                 let after = tenure_store::After::Discard;
-                let ended = store.end(&ns, gone, EndReason::Logout, after, at(0)).await;
+                let ended = store
+                    .end(&ns, gone, None, EndReason::Logout, after, at(0))
+                    .await;
                 assert!(ended.expect("ends").is_some());
                 let fresh = record(id(SESSIONS + number));
                 let created = store.create(&ns, &fresh, at(0)).await;

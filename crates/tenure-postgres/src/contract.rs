@@ -85,6 +85,7 @@ impl SessionStore for PostgresStore {
         &self,
         ns: &Namespace,
         id: SessionId,
+        rotation: Option<u32>,
         reason: EndReason,
         after: After,
         now: Timestamp,
@@ -93,6 +94,7 @@ impl SessionStore for PostgresStore {
         let finish = Finish {
             ns,
             id,
+            rotation,
             reason,
             after,
             now,

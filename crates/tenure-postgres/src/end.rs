@@ -15,30 +15,44 @@ use crate::row::{by_key, live, on_namespace, place, record, record_columns, with
 pub(crate) struct Finish {
     pub(crate) ns: Namespace,
     pub(crate) id: SessionId,
+    pub(crate) rotation: Option<u32>,
     pub(crate) reason: EndReason,
     pub(crate) after: After,
     pub(crate) now: Timestamp,
 }
 
-/// Ends in one namespace: ids, instants; reasons, queues, due times, claims.
+/// The rotation is the one that the end is for, if it is for one.
+macro_rules! is_rotation {
+    () => {
+        "(i.rotation IS NULL OR s.rotation = i.rotation)"
+    };
+}
+
+/// Ends in one namespace: ids, instants, required rotations; reasons, queues, due times,
+/// claims.
 pub(crate) const END: &str = concat!(
     with_namespace_kept!(),
     " UPDATE tenure_session s SET queue = i.to_queue, due_at = i.due, end_reason = i.reason, \
      end_at = i.now, claims = i.held, unsettled = i.held FROM unnest($3::uuid[], $4::bigint[], \
-     $5::smallint[], $6::bigint[], $7::bigint[], $8::int[]) \
-     AS i (id, now, reason, to_queue, due, held) WHERE ",
+     $5::int[], $6::smallint[], $7::bigint[], $8::bigint[], $9::int[]) \
+     AS i (id, now, rotation, reason, to_queue, due, held) WHERE ",
     by_key!("i.id"),
     " AND ",
     live!("i.now"),
+    " AND ",
+    is_rotation!(),
     " RETURNING ",
     record_columns!()
 );
 pub(crate) const DISCARD: &str = concat!(
     with_namespace_kept!(),
-    " DELETE FROM tenure_session s USING unnest($3::uuid[], $4::bigint[]) AS i (id, now) WHERE ",
+    " DELETE FROM tenure_session s USING unnest($3::uuid[], $4::bigint[], $5::int[]) \
+     AS i (id, now, rotation) WHERE ",
     by_key!("i.id"),
     " AND ",
     live!("i.now"),
+    " AND ",
+    is_rotation!(),
     " RETURNING ",
     record_columns!()
 );
@@ -65,6 +79,7 @@ impl Operation for Finish {
             on_namespace(sql, &first.ns)
                 .bind(each_id(&ordered, |end| end.id))
                 .bind(each_time(&ordered, |end| end.now))
+                .bind(each(&ordered, |end| end.rotation.map(u32::cast_signed)))
         };
         let place = |end: &Self| place(end.tombstone().phase);
         let rows = if first.discards() {

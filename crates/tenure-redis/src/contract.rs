@@ -86,13 +86,14 @@ impl SessionStore for RedisStore {
         &self,
         ns: &Namespace,
         id: SessionId,
+        rotation: Option<u32>,
         reason: EndReason,
         after: After,
         now: Timestamp,
     ) -> Result<Option<Ended>> {
         let _seat = self.queue.enter()?;
         let end = End { reason, at: now };
-        end::end(&self.core, ns, id, end, after).await
+        end::end(&self.core, ns, id, rotation, end, after).await
     }
 
     async fn end_principal(

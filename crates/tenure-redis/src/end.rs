@@ -22,6 +22,7 @@ pub(crate) async fn end(
     core: &Core,
     ns: &Namespace,
     id: SessionId,
+    rotation: Option<u32>,
     end: End,
     after: After,
 ) -> Result<Option<Ended>> {
@@ -45,6 +46,7 @@ pub(crate) async fn end(
         .arg(end.reason.code())
         .arg(if after == After::Discard { 0 } else { phase })
         .arg(due)
+        .arg(rotation.map_or(-1, i64::from))
         .replicated();
     let Some(bytes) = answer::bytes(core.servers.ask(ending).await?)? else {
         return Ok(None);

@@ -84,6 +84,7 @@ impl SessionStore for SqliteStore {
         &self,
         ns: &Namespace,
         id: SessionId,
+        rotation: Option<u32>,
         reason: EndReason,
         after: After,
         now: Timestamp,
@@ -92,6 +93,7 @@ impl SessionStore for SqliteStore {
         let finish = Finish {
             ns,
             id,
+            rotation,
             reason,
             after,
             now,

@@ -13,6 +13,7 @@ use crate::row::{bytes, live, place, record_columns, this};
 pub(crate) struct Finish {
     pub(crate) ns: Namespace,
     pub(crate) id: SessionId,
+    pub(crate) rotation: Option<u32>,
     pub(crate) reason: EndReason,
     pub(crate) after: After,
     pub(crate) now: Timestamp,
@@ -34,7 +35,7 @@ impl Operation for Finish {
                 this!(),
                 " AND ",
                 live!(),
-                " RETURNING number, ",
+                " AND (?8 IS NULL OR rotation = ?8) RETURNING number, ",
                 bytes!(),
                 ", ",
                 record_columns!()
@@ -47,6 +48,7 @@ impl Operation for Finish {
                 due,
                 self.reason.code(),
                 tombstone.claims,
+                self.rotation,
             ],
             |row| {
                 let number: i64 = row.get()?;

@@ -73,8 +73,20 @@ async fn operation(number: usize, times: usize, store: &SqliteStore) -> Option<b
             )
             .await
         }
-        5 => polled(times, store.end(ns, first, logout, After::Hold(LEASE), now)).await,
-        6 => polled(times, store.end(ns, first, logout, After::Discard, now)).await,
+        5 => {
+            polled(
+                times,
+                store.end(ns, first, None, logout, After::Hold(LEASE), now),
+            )
+            .await
+        }
+        6 => {
+            polled(
+                times,
+                store.end(ns, first, None, logout, After::Discard, now),
+            )
+            .await
+        }
         7 => {
             polled(
                 times,
@@ -116,6 +128,7 @@ async fn set(place: &Place) -> SqliteStore {
         .end(
             &portal(),
             id(2),
+            None,
             EndReason::Logout,
             After::Hold(LEASE),
             at(0),

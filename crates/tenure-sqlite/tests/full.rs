@@ -50,6 +50,7 @@ async fn a_full_disk_fails_the_write_and_nothing_else() {
             .end(
                 &portal(),
                 id(number),
+                None,
                 EndReason::Logout,
                 After::Discard,
                 at(2),

@@ -89,7 +89,7 @@ async fn an_operation_on_one_session_is_a_few_statements() {
     let create = record(2);
     let create = statements(store.create(&ns, &create, at(1))).await;
     assert_eq!(create.len(), 3, "it and its transaction: {create:#?}");
-    let end = statements(store.end(&ns, id(1), EndReason::Logout, After::Queue, at(1))).await;
+    let end = statements(store.end(&ns, id(1), None, EndReason::Logout, After::Queue, at(1))).await;
     assert_eq!(end.len(), 3, "it and its transaction: {end:#?}");
 }
 
@@ -162,10 +162,10 @@ async fn one_life(store: &SqliteStore) -> tenure_store::Result<()> {
         .update(ns, id(1), Version::new(1), &change, at(1))
         .await?;
     store
-        .end(ns, id(2), EndReason::Logout, After::Queue, at(1))
+        .end(ns, id(2), None, EndReason::Logout, After::Queue, at(1))
         .await?;
     store
-        .end(ns, id(3), EndReason::Logout, After::Discard, at(1))
+        .end(ns, id(3), None, EndReason::Logout, After::Discard, at(1))
         .await?;
     let filter = Filter::all(10);
     store.list(ns, &filter, at(1)).await?;

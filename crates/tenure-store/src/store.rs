@@ -107,12 +107,15 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Updated>;
 
     /// Ends a live session now. `None` if it is not live: what ran out is left to the
-    /// reapers, which know its reason. With [`After::Hold`] the caller gets the first
+    /// reapers, which know its reason. With a `rotation`, the session ends only if that is
+    /// the number of its [rotation](Record::rotation), and `None` is returned if it has
+    /// another: a caller whose token was replaced does not end what came after. With [`After::Hold`] the caller gets the first
     /// claim; the others leave the [ticket](Ended::ticket) without power.
     async fn end(
         &self,
         ns: &Namespace,
         id: SessionId,
+        rotation: Option<u32>,
         reason: EndReason,
         after: After,
         now: Timestamp,

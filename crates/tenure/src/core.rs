@@ -72,7 +72,7 @@ impl Core {
         };
         let ended = self
             .store
-            .end(&self.ns, id, reason, after, self.now())
+            .end(&self.ns, id, None, reason, after, self.now())
             .await?;
         let Some(ended) = ended else {
             return Ok(false);

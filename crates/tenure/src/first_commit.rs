@@ -55,7 +55,9 @@ impl Flight<'_> {
         if self.is_anonymous {
             let (core, id) = (&self.session.core, self.session.id);
             let (reason, discard) = (EndReason::Displaced, After::Discard);
-            let ended = core.store.end(&core.ns, id, reason, discard, core.now());
+            let ended = core
+                .store
+                .end(&core.ns, id, None, reason, discard, core.now());
             if let Err(error) = ended.await {
                 tracing::debug!(session = %id, %error, "a refused session stays until it runs out");
             }

@@ -98,11 +98,12 @@ impl Reopening {
         &self,
         ns: &Namespace,
         id: SessionId,
+        rotation: Option<u32>,
         reason: EndReason,
         after: After,
         now: Timestamp,
     ) -> Result<Option<Ended>> {
-        let end = || self.given.end(ns, id, reason, after, now);
+        let end = || self.given.end(ns, id, rotation, reason, after, now);
         self.opened(ns, end).await
     }
 

@@ -153,7 +153,14 @@ impl fmt::Debug for Visitor {
 pub(crate) async fn forget(core: &Core, id: SessionId) -> Result<bool> {
     let forgotten = core
         .store
-        .end(&core.ns, id, EndReason::Logout, After::Discard, core.now())
+        .end(
+            &core.ns,
+            id,
+            None,
+            EndReason::Logout,
+            After::Discard,
+            core.now(),
+        )
         .await?;
     Ok(forgotten.is_some())
 }

@@ -199,7 +199,7 @@ async fn a_session_that_moved_gets_no_hook() {
     let (ns, now) = (sessions.namespace(), world.clock.now());
     let moved = world
         .store
-        .end(ns, session.id(), EndReason::Moved, After::Queue, now)
+        .end(ns, session.id(), None, EndReason::Moved, After::Queue, now)
         .await;
     assert!(moved.expect("answers").is_some());
     let reaped = sessions

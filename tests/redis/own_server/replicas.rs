@@ -17,7 +17,14 @@ async fn an_end_is_acknowledged_once_replicas_have_it() -> Result<()> {
     let (ns, store) = (portal(), base.store().await);
     for number in 1..=20 {
         store.put(&ns, &record(number)).await?;
-        let ended = store.end(&ns, id(number), EndReason::Logout, After::Queue, at(1));
+        let ended = store.end(
+            &ns,
+            id(number),
+            None,
+            EndReason::Logout,
+            After::Queue,
+            at(1),
+        );
         assert!(ended.await?.is_some());
         // The header's second byte: not 0 once it has ended.
         let mut phase = cmd("GETRANGE");
@@ -50,7 +57,7 @@ async fn an_end_that_no_replica_has_is_unavailable() -> Result<()> {
         .replace("deadline_ms=120000", "deadline_ms=400");
     let hurried = tenure_connect::connect(&with(&hurried, "wait_for_replicas=2")).await?;
     let ended = hurried
-        .end(&ns, id(1), EndReason::Logout, After::Queue, at(1))
+        .end(&ns, id(1), None, EndReason::Logout, After::Queue, at(1))
         .await;
     assert!(ended.is_err_and(|error| error.is_unavailable()));
     assert_eq!(patient.load(&ns, id(1), at(1)).await?, None);

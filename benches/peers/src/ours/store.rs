@@ -144,7 +144,7 @@ impl Subject for Store {
     async fn end(&self, id: SessionId) -> Result<()> {
         let end = self
             .store
-            .end(&self.ns, id, EndReason::Logout, After::Discard, now());
+            .end(&self.ns, id, None, EndReason::Logout, After::Discard, now());
         end.await?
             .map(|_| ())
             .ok_or_else(|| "it was over already".into())

@@ -18,7 +18,7 @@ async fn main() -> Result<()> {
     let created = store.create(&portal, &session, at(0)).await?;
     let reason = EndReason::Logout;
     let ended = store
-        .end(&portal, session.id, reason, After::Queue, at(1))
+        .end(&portal, session.id, None, reason, After::Queue, at(1))
         .await?;
     let again = store.touch(&portal, session.id, at(2)).await?;
 

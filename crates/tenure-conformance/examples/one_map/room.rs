@@ -160,7 +160,7 @@ impl Room {
             Excess::Refuse => excess == 0,
             Excess::EndOldest(after) => {
                 for oldest in &others[..excess] {
-                    self.end(oldest.id, EndReason::Displaced, after, now);
+                    self.end(oldest.id, None, EndReason::Displaced, after, now);
                 }
                 true
             }
@@ -171,11 +171,15 @@ impl Room {
     pub(crate) fn end(
         &mut self,
         id: SessionId,
+        rotation: Option<u32>,
         reason: EndReason,
         after: After,
         now: Timestamp,
     ) -> Option<Ended> {
         let record = self.live(id, now)?.clone();
+        if rotation.is_some_and(|number| number != record.rotation.number()) {
+            return None;
+        }
         let mut tombstone = Tombstone::new(End { reason, at: now });
         if let After::Hold(lease) = after {
             tombstone.claim(lease, now);
@@ -201,7 +205,7 @@ impl Room {
         ids.retain(|id| Some(*id) != except);
         let ended = ids
             .into_iter()
-            .filter_map(|id| self.end(id, EndReason::PrincipalRevoked, after, now));
+            .filter_map(|id| self.end(id, None, EndReason::PrincipalRevoked, after, now));
         ended.count() as u64
     }
 

@@ -100,11 +100,12 @@ impl SessionStore for OneMap {
         &self,
         ns: &Namespace,
         id: SessionId,
+        rotation: Option<u32>,
         reason: EndReason,
         after: After,
         now: Timestamp,
     ) -> Result<Option<Ended>> {
-        self.inside(ns, |room| room.end(id, reason, after, now))
+        self.inside(ns, |room| room.end(id, rotation, reason, after, now))
     }
 
     async fn end_principal(

@@ -66,11 +66,11 @@ pub async fn a_dropped_call_leaves_the_old_state_or_the_new(stage: &Stage) -> Ve
         let queue = tenure_store::After::Queue;
         abandon(
             polls,
-            stage.end(ns, id(number), EndReason::Logout, queue, at(2)),
+            stage.end(ns, id(number), None, EndReason::Logout, queue, at(2)),
         )
         .await;
         let again = stage
-            .end(ns, id(number), EndReason::Logout, queue, at(2))
+            .end(ns, id(number), None, EndReason::Logout, queue, at(2))
             .await?;
         let entry = stage.entry(ns, id(number), at(2)).await?;
         let status = entry.status(at(2));

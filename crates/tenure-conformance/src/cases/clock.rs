@@ -37,11 +37,11 @@ pub async fn what_ended_stays_ended_when_the_clock_steps_back(stage: &Stage) -> 
     let reaped = stage.claim_one(ns, at(HOUR)).await?.ticket();
     stage.put(ns, &record(2)).await?;
     stage
-        .end(ns, id(2), EndReason::Logout, queue, at(IDLE - 1))
+        .end(ns, id(2), None, EndReason::Logout, queue, at(IDLE - 1))
         .await?;
     stage.put(ns, &record_at(3, at(HOUR))).await?;
     stage
-        .end(ns, id(3), EndReason::Logout, queue, at(HOUR))
+        .end(ns, id(3), None, EndReason::Logout, queue, at(HOUR))
         .await?;
 
     for number in [1, 2, 3] {
@@ -52,7 +52,7 @@ pub async fn what_ended_stays_ended_when_the_clock_steps_back(stage: &Stage) -> 
             .await?;
         assert_eq!(updated, Updated::Gone);
         let again = stage
-            .end(ns, id(number), EndReason::Administrator, queue, at(1))
+            .end(ns, id(number), None, EndReason::Administrator, queue, at(1))
             .await?;
         assert_eq!(again, None);
     }
@@ -91,7 +91,7 @@ pub async fn a_clock_ahead_ends_nothing_by_more_than_that(stage: &Stage) -> Verd
 
     let hold = After::Hold(LEASE);
     let ended = stage
-        .end(ns, id(2), EndReason::Logout, hold, at(now))
+        .end(ns, id(2), None, EndReason::Logout, hold, at(now))
         .await?;
     let ticket = ended.expect("it was live").ticket();
     let later = now + LEASE_MILLIS - skew - 1;
@@ -161,7 +161,7 @@ pub async fn times_in_the_future_are_survived(stage: &Stage) -> Verdict {
     assert_eq!(stage.claim_all(ns, at(2)).await?, []);
     assert_eq!(stage.everything(ns, at(2)).await?.len(), 3);
     let ended = stage
-        .end(ns, id(1), EndReason::Logout, After::Queue, at(3))
+        .end(ns, id(1), None, EndReason::Logout, After::Queue, at(3))
         .await?;
     assert!(ended.is_some());
     assert_eq!(stage.reap(ns, at(200 * HOUR)).await?.len(), 3);

@@ -101,7 +101,7 @@ pub async fn calls_at_once_each_get_their_own_answer(stage: &Stage) -> Verdict {
             assert_eq!(updated, expected, "session {number}");
             let reason = EndReason::Logout;
             let ended = node
-                .end(&ns, id(number), reason, After::Queue, at(2))
+                .end(&ns, id(number), None, reason, After::Queue, at(2))
                 .await?;
             let ended = ended.map(|ended| (ended.record.id, ended.record.payload));
             assert_eq!(ended, there.then(|| (id(number), payload(number))));

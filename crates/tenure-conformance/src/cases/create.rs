@@ -130,7 +130,10 @@ pub async fn an_unknown_id_is_absent_and_stays_unknown(stage: &Stage) -> Verdict
     assert_eq!(updated, Updated::Gone);
     let reason = EndReason::Logout;
     for after in [After::Hold(LEASE), After::Queue, After::Discard] {
-        assert_eq!(stage.end(ns, id(1), reason, after, at(1)).await?, None);
+        assert_eq!(
+            stage.end(ns, id(1), None, reason, after, at(1)).await?,
+            None
+        );
     }
     assert_eq!(stage.inspect(ns, id(1), at(1)).await?, None);
 
@@ -145,7 +148,7 @@ pub async fn an_id_in_use_is_not_given_again(stage: &Stage) -> Verdict {
     let ns = stage.portal();
     stage.put(ns, &record(5)).await?;
     stage
-        .end(ns, id(5), EndReason::Logout, After::Queue, at(1))
+        .end(ns, id(5), None, EndReason::Logout, After::Queue, at(1))
         .await?;
     stage.bury(ns, at(1)).await?;
     stage.put(ns, &record(1)).await?;
@@ -158,7 +161,7 @@ pub async fn an_id_in_use_is_not_given_again(stage: &Stage) -> Verdict {
     for (number, after) in [(3, After::Queue), (4, After::Hold(LEASE))] {
         stage.put(ns, &record(number)).await?;
         let ended = stage
-            .end(ns, id(number), EndReason::Logout, after, at(1))
+            .end(ns, id(number), None, EndReason::Logout, after, at(1))
             .await?;
         assert!(ended.is_some());
     }
@@ -185,7 +188,9 @@ pub async fn an_id_is_free_once_its_tombstone_is_gone(stage: &Stage) -> Verdict 
     let ns = stage.portal();
     stage.put(ns, &record(1)).await?;
     let hold = After::Hold(LEASE);
-    let ended = stage.end(ns, id(1), EndReason::Logout, hold, at(1)).await?;
+    let ended = stage
+        .end(ns, id(1), None, EndReason::Logout, hold, at(1))
+        .await?;
     let ticket = ended.expect("it was live").ticket();
     assert!(stage.settle_one(ns, ticket, Outcome::Done, at(2)).await?);
 
@@ -195,7 +200,7 @@ pub async fn an_id_is_free_once_its_tombstone_is_gone(stage: &Stage) -> Verdict 
 
     let discard = After::Discard;
     let ended = stage
-        .end(ns, id(1), EndReason::Logout, discard, at(IDLE))
+        .end(ns, id(1), None, EndReason::Logout, discard, at(IDLE))
         .await?;
     assert!(ended.is_some());
     stage.put(ns, &again).await?;

@@ -86,7 +86,7 @@ pub async fn next_due_covers_tombstones(stage: &Stage) -> Verdict {
     let ns = stage.portal();
     stage.put(ns, &endless(1)).await?;
     stage
-        .end(ns, id(1), EndReason::Logout, After::Queue, at(10))
+        .end(ns, id(1), None, EndReason::Logout, After::Queue, at(10))
         .await?;
     let next = next_due(stage, at(5)).await?;
     assert!(next.is_some_and(|next| next <= at(10)));

@@ -29,7 +29,7 @@ async fn nothing_brings_it_back(stage: &Stage, now: i64) -> Verdict {
         assert!(!node.touch(ns, id(1), now).await?);
         for after in [After::Hold(LEASE), After::Queue, After::Discard] {
             let again = node
-                .end(ns, id(1), EndReason::Administrator, after, now)
+                .end(ns, id(1), None, EndReason::Administrator, after, now)
                 .await?;
             assert_eq!(again, None);
         }
@@ -70,7 +70,7 @@ pub async fn what_its_user_ended_stays_ended(stage: &Stage) -> Verdict {
     let ns = stage.portal();
     put_one(stage).await?;
     stage
-        .end(ns, id(1), EndReason::Logout, After::Queue, at(2))
+        .end(ns, id(1), None, EndReason::Logout, After::Queue, at(2))
         .await?;
     nothing_brings_it_back(stage, 3).await?;
     assert_eq!(stage.reap(ns, at(4)).await?.len(), 1);
@@ -81,7 +81,9 @@ pub async fn what_its_user_ended_and_holds_stays_ended(stage: &Stage) -> Verdict
     let ns = stage.portal();
     put_one(stage).await?;
     let hold = After::Hold(LEASE);
-    let ended = stage.end(ns, id(1), EndReason::Logout, hold, at(2)).await?;
+    let ended = stage
+        .end(ns, id(1), None, EndReason::Logout, hold, at(2))
+        .await?;
     nothing_brings_it_back(stage, 3).await?;
     let ticket = ended.expect("it was live").ticket();
     assert!(stage.settle_one(ns, ticket, Outcome::Done, at(4)).await?);
@@ -92,7 +94,14 @@ pub async fn what_was_ended_and_discarded_stays_ended(stage: &Stage) -> Verdict 
     put_one(stage).await?;
     let discard = After::Discard;
     stage
-        .end(stage.portal(), id(1), EndReason::Moved, discard, at(2))
+        .end(
+            stage.portal(),
+            id(1),
+            None,
+            EndReason::Moved,
+            discard,
+            at(2),
+        )
         .await?;
     nothing_brings_it_back(stage, 3).await
 }
@@ -150,7 +159,7 @@ pub async fn a_dead_letter_stays_ended(stage: &Stage) -> Verdict {
     let ns = stage.portal();
     put_one(stage).await?;
     stage
-        .end(ns, id(1), EndReason::Logout, After::Queue, at(2))
+        .end(ns, id(1), None, EndReason::Logout, After::Queue, at(2))
         .await?;
     stage.bury(ns, at(3)).await?;
     nothing_brings_it_back(stage, 4).await?;

@@ -76,7 +76,14 @@ pub async fn every_reset_begins_another_epoch(stage: &Stage) -> Verdict {
             let created = stage.create(ns, &record(round), at(0)).await?;
             assert_eq!(created, Created::Done);
             stage
-                .end(ns, id(round), EndReason::Logout, After::Discard, at(1))
+                .end(
+                    ns,
+                    id(round),
+                    None,
+                    EndReason::Logout,
+                    After::Discard,
+                    at(1),
+                )
                 .await?;
             stage.put(ns, &record(10 + round)).await?;
         }

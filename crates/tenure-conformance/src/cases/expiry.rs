@@ -53,7 +53,7 @@ pub async fn a_session_is_absent_from_the_very_instant_it_runs_out(stage: &Stage
                 assert_eq!(updated, Updated::Gone, "{reason}");
             }
             let ended = stage
-                .end(ns, id, EndReason::Logout, After::Queue, now)
+                .end(ns, id, None, EndReason::Logout, After::Queue, now)
                 .await?;
             assert_eq!(ended, None, "{reason}");
             let found = stage.entry(ns, id, now).await?.state;
@@ -84,7 +84,7 @@ pub async fn being_found_absent_changes_nothing(stage: &Stage) -> Verdict {
         assert_eq!(updated, Updated::Gone);
         assert_eq!(
             stage
-                .end(ns, id, EndReason::Logout, After::Discard, now)
+                .end(ns, id, None, EndReason::Logout, After::Discard, now)
                 .await?,
             None
         );

@@ -37,7 +37,7 @@ pub async fn a_hook_gets_the_whole_last_record(stage: &Stage) -> Verdict {
         last.push(record);
     }
     let (reason, queue) = (EndReason::Logout, After::Queue);
-    stage.end(ns, id(1), reason, queue, at(7)).await?;
+    stage.end(ns, id(1), None, reason, queue, at(7)).await?;
     let clear = Change {
         principal: Field::Clear,
         ..passive(10)
@@ -101,7 +101,7 @@ pub async fn an_ender_runs_its_hook_with_reapers_looking_on(stage: &Stage) -> Ve
         tasks.spawn(async move {
             for number in (ender..many).step_by(4) {
                 let (reason, hold) = (EndReason::Logout, After::Hold(LEASE));
-                let ended = node.end(&ns, id(number), reason, hold, at(1)).await?;
+                let ended = node.end(&ns, id(number), None, reason, hold, at(1)).await?;
                 let ticket = ended.expect("it was live").ticket();
                 assert!(node.settle_one(&ns, ticket, Outcome::Done, at(2)).await?);
             }
@@ -123,7 +123,7 @@ pub async fn of_two_enders_one_has_the_hook(stage: &Stage) -> Verdict {
             let (node, ns) = (stage.nth(ender), ns.clone());
             ending.spawn(async move {
                 let (reason, hold) = (EndReason::Logout, After::Hold(LEASE));
-                node.end(&ns, id(number), reason, hold, at(1)).await
+                node.end(&ns, id(number), None, reason, hold, at(1)).await
             });
         }
         let ended: Vec<_> = all(ending).await?.into_iter().flatten().collect();
@@ -172,7 +172,7 @@ pub async fn no_ticket_comes_twice(stage: &Stage) -> Verdict {
     let ns = stage.portal();
     stage.put(ns, &record_of(1, "alice")).await?;
     let (reason, hold) = (EndReason::Logout, After::Hold(LEASE));
-    let ended = stage.end(ns, id(1), reason, hold, at(0)).await?;
+    let ended = stage.end(ns, id(1), None, reason, hold, at(0)).await?;
     let mut tickets = vec![ended.expect("it was live").ticket()];
     let mut now = 0;
     for attempt in 1..=12 {
@@ -226,7 +226,7 @@ pub async fn no_payload_harms_its_neighbours(stage: &Stage) -> Verdict {
     }
     assert_eq!(stage.everything(ns, at(1)).await?.len(), 12);
     stage
-        .end(ns, id(0), EndReason::Logout, After::Queue, at(1))
+        .end(ns, id(0), None, EndReason::Logout, After::Queue, at(1))
         .await?;
     stage.reset(ns, at(2)).await?;
     let ended = stage.reap(ns, at(IDLE)).await?;

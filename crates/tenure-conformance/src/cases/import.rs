@@ -154,7 +154,7 @@ pub async fn an_import_takes_no_id_in_use(stage: &Stage) -> Verdict {
     let ns = stage.portal();
     stage.put(ns, &record(4)).await?;
     stage
-        .end(ns, id(4), EndReason::Logout, After::Queue, at(1))
+        .end(ns, id(4), None, EndReason::Logout, After::Queue, at(1))
         .await?;
     stage.bury(ns, at(1)).await?;
     stage.put(ns, &record(1)).await?;
@@ -163,7 +163,7 @@ pub async fn an_import_takes_no_id_in_use(stage: &Stage) -> Verdict {
     stage.put(ns, &short).await?;
     stage.put(ns, &record(3)).await?;
     stage
-        .end(ns, id(3), EndReason::Logout, After::Queue, at(1))
+        .end(ns, id(3), None, EndReason::Logout, After::Queue, at(1))
         .await?;
     let before = stage.everything(ns, at(2)).await?;
     for number in 1..=4 {
@@ -221,7 +221,7 @@ pub async fn a_copy_is_like_the_original(stage: &Stage) -> Verdict {
         let after = [After::Queue, After::Hold(LEASE), After::Queue];
         let after = after[usize::try_from(number % 3).unwrap_or(0)];
         stage
-            .end(from, id(number), EndReason::Logout, after, at(1))
+            .end(from, id(number), None, EndReason::Logout, after, at(1))
             .await?;
     }
     for (ended, why) in stage

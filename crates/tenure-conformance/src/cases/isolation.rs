@@ -27,7 +27,7 @@ impl<'a> Scene<'a> {
         let ns = stage.portal();
         stage.put(ns, &record(5)).await?;
         stage
-            .end(ns, id(5), EndReason::Logout, After::Queue, at(1))
+            .end(ns, id(5), None, EndReason::Logout, After::Queue, at(1))
             .await?;
         stage.bury(ns, at(1)).await?;
         stage.put(ns, &record_of(1, "alice")).await?;
@@ -43,11 +43,13 @@ impl<'a> Scene<'a> {
             .await?;
         stage.put(ns, &record(3)).await?;
         stage
-            .end(ns, id(3), EndReason::Logout, After::Queue, at(1))
+            .end(ns, id(3), None, EndReason::Logout, After::Queue, at(1))
             .await?;
         stage.put(ns, &record(4)).await?;
         let hold = After::Hold(LEASE);
-        let ended = stage.end(ns, id(4), EndReason::Logout, hold, at(1)).await?;
+        let ended = stage
+            .end(ns, id(4), None, EndReason::Logout, hold, at(1))
+            .await?;
         Ok(Scene {
             stage,
             held: ended.expect("it was live").ticket(),
@@ -100,6 +102,7 @@ pub async fn an_id_in_two_namespaces_is_two_sessions(stage: &Stage) -> Verdict {
         .end(
             stage.portal(),
             id(1),
+            None,
             EndReason::Logout,
             After::Queue,
             at(1),
@@ -156,7 +159,7 @@ pub async fn end_reaches_nothing_in_another_namespace(stage: &Stage) -> Verdict 
     for ns in scene.others()? {
         for after in [After::Hold(LEASE), After::Queue, After::Discard] {
             let ended = stage
-                .end(&ns, id(1), EndReason::Logout, after, at(NOW))
+                .end(&ns, id(1), None, EndReason::Logout, after, at(NOW))
                 .await?;
             assert_eq!(ended, None, "in {ns}");
         }

@@ -63,7 +63,7 @@ pub async fn a_dead_letter_is_kept_and_left_alone(stage: &Stage) -> Verdict {
     let ns = stage.portal();
     stage.put(ns, &record_of(1, "alice")).await?;
     stage
-        .end(ns, id(1), EndReason::Logout, After::Queue, at(0))
+        .end(ns, id(1), None, EndReason::Logout, After::Queue, at(0))
         .await?;
     stage.bury(ns, at(1)).await?;
     for now in [at(1), at(HOUR), at(1_000 * HOUR)] {
@@ -132,12 +132,12 @@ pub async fn a_discarded_tombstone_is_gone(stage: &Stage) -> Verdict {
     let discard = Resolve::Discard;
     stage.put(ns, &record(1)).await?;
     stage
-        .end(ns, id(1), EndReason::Logout, After::Queue, at(0))
+        .end(ns, id(1), None, EndReason::Logout, After::Queue, at(0))
         .await?;
     stage.bury(ns, at(0)).await?;
     stage.put(ns, &record(2)).await?;
     stage
-        .end(ns, id(2), EndReason::Logout, After::Queue, at(0))
+        .end(ns, id(2), None, EndReason::Logout, After::Queue, at(0))
         .await?;
     for number in [1, 2] {
         assert!(stage.resolve(ns, id(number), discard, at(1)).await?);

@@ -125,7 +125,7 @@ pub async fn a_closed_store_is_unavailable(stage: &Stage) -> Verdict {
         node.update(ns, id(1), version(1), &passive(2), at(1)),
     )
     .await;
-    refused("end", node.end(ns, id(1), reason, queue, at(1))).await;
+    refused("end", node.end(ns, id(1), None, reason, queue, at(1))).await;
     refused(
         "end_principal",
         node.end_principal(ns, &alice, None, queue, at(1)),

@@ -90,7 +90,7 @@ pub async fn a_full_principal_is_refused(stage: &Stage) -> Verdict {
     }
     assert_eq!(stage.everything(ns, at(5)).await?, before);
     stage
-        .end(ns, id(1), EndReason::Logout, After::Queue, at(5))
+        .end(ns, id(1), None, EndReason::Logout, After::Queue, at(5))
         .await?;
     assert_eq!(logged_in(&**stage, ns, 3, &change).await?, Updated::Done);
     let loaded = stage.load(ns, id(3), at(5)).await?.expect("it is live");
@@ -114,7 +114,14 @@ pub async fn logging_in_again_is_no_excess(stage: &Stage) -> Verdict {
         assert_eq!(live(stage, ns, 2).await?, [1, 2], "{excess:?}");
         for number in 1..=2 {
             stage
-                .end(ns, id(number), EndReason::Logout, After::Discard, at(5))
+                .end(
+                    ns,
+                    id(number),
+                    None,
+                    EndReason::Logout,
+                    After::Discard,
+                    at(5),
+                )
                 .await?;
         }
     }
@@ -131,7 +138,7 @@ pub async fn only_live_sessions_count(stage: &Stage) -> Verdict {
     stage.put(ns, &short).await?;
     stage.put(ns, &record_of(3, "alice")).await?;
     stage
-        .end(ns, id(3), EndReason::Logout, After::Queue, at(2))
+        .end(ns, id(3), None, EndReason::Logout, After::Queue, at(2))
         .await?;
     for (number, excess) in [(4, Excess::Refuse), (5, END_OLDEST)] {
         stage.put(ns, &record(number)).await?;

@@ -23,7 +23,7 @@ async fn one_of_every_status(stage: &Stage) -> Verdict {
     };
     stage.put(ns, &of(5)).await?;
     stage
-        .end(ns, id(5), EndReason::Logout, After::Queue, at(6))
+        .end(ns, id(5), None, EndReason::Logout, After::Queue, at(6))
         .await?;
     stage.bury(ns, at(6)).await?;
     stage.put(ns, &of(1)).await?;
@@ -40,7 +40,7 @@ async fn one_of_every_status(stage: &Stage) -> Verdict {
     for (number, after) in [(3, After::Queue), (4, After::Hold(LEASE))] {
         stage.put(ns, &of(number)).await?;
         let ended = stage
-            .end(ns, id(number), EndReason::Logout, after, at(8))
+            .end(ns, id(number), None, EndReason::Logout, after, at(8))
             .await?;
         assert!(ended.is_some());
     }
@@ -107,7 +107,7 @@ pub async fn the_list_of_a_principal_follows_its_sessions(stage: &Stage) -> Verd
         }
     }
     stage
-        .end(ns, id(1), EndReason::Logout, After::Queue, at(3))
+        .end(ns, id(1), None, EndReason::Logout, After::Queue, at(3))
         .await?;
     let mut filter = Filter::all(10);
     filter.principal = Some(alice);
@@ -133,7 +133,7 @@ pub async fn counts_tell_how_far_behind_the_reapers_are(stage: &Stage) -> Verdic
     );
     stage.put(ns, &record(2)).await?;
     stage
-        .end(ns, id(2), EndReason::Logout, After::Queue, at(5))
+        .end(ns, id(2), None, EndReason::Logout, After::Queue, at(5))
         .await?;
     assert_eq!(stage.count(ns, at(6)).await?.oldest_due, Some(at(5)));
     let ended = stage.claim_one(ns, at(7)).await?;

@@ -60,7 +60,9 @@ pub async fn a_scan_sees_every_lasting_session_once(stage: &Stage) -> Verdict {
                 node.put(&ns, &endless_at(number, created(number * 37)))
                     .await?;
                 let (reason, discard) = (EndReason::Logout, After::Discard);
-                let ended = node.end(&ns, id(number), reason, discard, at(HOUR)).await?;
+                let ended = node
+                    .end(&ns, id(number), None, reason, discard, at(HOUR))
+                    .await?;
                 assert!(ended.is_some());
             }
             Ok(())

@@ -169,7 +169,7 @@ pub async fn only_live_sessions_end_with_their_principal(stage: &Stage) -> Verdi
         .await?;
     stage.put(ns, &record_of(2, "alice")).await?;
     stage
-        .end(ns, id(2), EndReason::Logout, After::Queue, at(2))
+        .end(ns, id(2), None, EndReason::Logout, After::Queue, at(2))
         .await?;
     let (alice, discard) = (principal("alice"), After::Discard);
     let ended = stage

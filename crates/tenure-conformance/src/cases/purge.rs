@@ -35,7 +35,7 @@ pub async fn a_purge_removes_what_nobody_holds_and_nothing_else(stage: &Stage) -
     let ns = stage.visitors();
     stage.put(ns, &record(1)).await?;
     stage
-        .end(ns, id(1), EndReason::Logout, After::Queue, at(0))
+        .end(ns, id(1), None, EndReason::Logout, After::Queue, at(0))
         .await?;
     stage.bury(ns, at(0)).await?;
     stage.put(ns, &endless(2)).await?;
@@ -58,7 +58,9 @@ pub async fn a_purge_removes_what_nobody_holds_and_nothing_else(stage: &Stage) -
         (7, hold, 100),
     ] {
         stage.put(ns, &record(number)).await?;
-        let ended = stage.end(ns, id(number), reason, after, at(now)).await?;
+        let ended = stage
+            .end(ns, id(number), None, reason, after, at(now))
+            .await?;
         if number == 5 {
             let ticket = ended.expect("it was live").ticket();
             let retry = Outcome::Retry {

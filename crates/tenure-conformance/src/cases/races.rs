@@ -102,7 +102,7 @@ pub async fn ends_that_race_make_one_end(stage: &Stage) -> Verdict {
             for number in (task..many).step_by(8) {
                 let (reason, queue) = (EndReason::Logout, After::Queue);
                 let ended = node
-                    .end(&ending_ns, id(number), reason, queue, at(1))
+                    .end(&ending_ns, id(number), None, reason, queue, at(1))
                     .await?;
                 mine.extend(ended.map(|ended| ended.record.id));
             }

@@ -113,7 +113,7 @@ pub async fn a_touch_racing_a_claim_has_one_winner(stage: &Stage) -> Verdict {
         );
         let queue = After::Discard;
         stage
-            .end(ns, id(number), EndReason::Logout, queue, at(IDLE))
+            .end(ns, id(number), None, EndReason::Logout, queue, at(IDLE))
             .await?;
     }
     Ok(())

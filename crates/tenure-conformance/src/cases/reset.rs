@@ -119,17 +119,17 @@ pub async fn a_reset_leaves_tombstones_alone(stage: &Stage) -> Verdict {
     let ns = stage.portal();
     stage.put(ns, &record(3)).await?;
     stage
-        .end(ns, id(3), EndReason::Logout, After::Queue, at(1))
+        .end(ns, id(3), None, EndReason::Logout, After::Queue, at(1))
         .await?;
     stage.bury(ns, at(1)).await?;
     stage.put(ns, &record(1)).await?;
     stage
-        .end(ns, id(1), EndReason::Logout, After::Queue, at(1))
+        .end(ns, id(1), None, EndReason::Logout, After::Queue, at(1))
         .await?;
     stage.put(ns, &record(2)).await?;
     let hold = After::Hold(LEASE);
     let ended = stage
-        .end(ns, id(2), EndReason::Administrator, hold, at(1))
+        .end(ns, id(2), None, EndReason::Administrator, hold, at(1))
         .await?;
     let before = stage.everything(ns, at(2)).await?;
 
@@ -162,7 +162,14 @@ pub async fn a_reset_of_sessions_leaves_visitors_alone(stage: &Stage) -> Verdict
         stage.put(ns, &record(2)).await?;
     }
     stage
-        .end(sessions, id(1), EndReason::Logout, After::Queue, at(1))
+        .end(
+            sessions,
+            id(1),
+            None,
+            EndReason::Logout,
+            After::Queue,
+            at(1),
+        )
         .await?;
     stage.reset(sessions, at(2)).await?;
     for number in [1, 2] {

@@ -123,7 +123,7 @@ pub async fn a_rotation_racing_an_end_never_leaves_it_alive(stage: &Stage) -> Ve
         let (node, ending) = (stage.nth(number + 1), ns.clone());
         let ending = tokio::spawn(async move {
             let hold = After::Hold(LEASE);
-            node.end(&ending, id(number), EndReason::Logout, hold, at(1))
+            node.end(&ending, id(number), None, EndReason::Logout, hold, at(1))
                 .await
         });
         let updated = rotating.await.expect("the task did not panic")?;
@@ -162,10 +162,50 @@ pub async fn rotating_the_absent_creates_nothing(stage: &Stage) -> Verdict {
     let idle = Record { ..record(2) };
     stage.put(ns, &idle).await?;
     stage
-        .end(ns, id(2), EndReason::Logout, After::Discard, at(1))
+        .end(ns, id(2), None, EndReason::Logout, After::Discard, at(1))
         .await?;
     let updated = stage.update(ns, id(2), version(2), &change, at(1)).await?;
     assert_eq!(updated, Updated::Gone);
     assert_eq!(stage.everything(ns, at(1)).await?, []);
+    Ok(())
+}
+
+/// In every way of ending, and also where many ends are carried out together.
+pub async fn an_end_for_a_replaced_token_finds_nothing(stage: &Stage) -> Verdict {
+    let ns = stage.portal();
+    for (number, after) in (1..).zip([After::Queue, After::Discard, After::Hold(LEASE)]) {
+        stage.put(ns, &record(number)).await?;
+        let mut change = counted(1_000 + number);
+        change.rotation = Some(Rotation::new(7, Some(at(HOUR)))?);
+        let updated = stage.update(ns, id(number), version(number), &change, at(1));
+        assert_eq!(updated.await?, Updated::Done);
+        let live = stage.load(ns, id(number), at(1)).await?;
+
+        let end = |rotation| stage.end(ns, id(number), rotation, EndReason::Logout, after, at(1));
+        for replaced in [0, 6, 8, Rotation::MAX] {
+            assert_eq!(end(Some(replaced)).await?, None);
+        }
+        assert_eq!(stage.load(ns, id(number), at(1)).await?, live);
+        let ended = end(Some(7)).await?.expect("it has this rotation");
+        assert_eq!(Some(ended.record), live);
+        assert_eq!(end(Some(7)).await?, None);
+    }
+
+    for number in 10..30 {
+        stage.put(ns, &record(number)).await?;
+    }
+    let ends = (10..30).map(|number| {
+        let (node, ns) = (stage.nth(number), ns.clone());
+        tokio::spawn(async move {
+            let (rotation, queue) = (Some(u32::from(number % 2 == 1)), After::Queue);
+            node.end(&ns, id(number), rotation, EndReason::Logout, queue, at(1))
+                .await
+        })
+    });
+    let ends: Vec<_> = ends.collect();
+    for (number, end) in (10..30).zip(ends) {
+        let ended = end.await.expect("the task did not panic")?;
+        assert_eq!(ended.is_some(), number % 2 == 0, "session {number}");
+    }
     Ok(())
 }

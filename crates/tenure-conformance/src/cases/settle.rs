@@ -13,7 +13,7 @@ pub(super) async fn one_claimed(stage: &Stage) -> Result<Ended, crate::Broken> {
     let ns = stage.portal();
     stage.put(ns, &record(1)).await?;
     stage
-        .end(ns, id(1), EndReason::Logout, After::Queue, at(0))
+        .end(ns, id(1), None, EndReason::Logout, After::Queue, at(0))
         .await?;
     Ok(stage.claim_one(ns, at(0)).await?)
 }

@@ -128,7 +128,7 @@ pub async fn a_session_can_last_for_ever(stage: &Stage) -> Verdict {
     assert_eq!((loaded.last_access, loaded.accesses), (end, 2));
     assert_eq!(stage.everything(ns, end).await?.len(), 3);
     let ended = stage
-        .end(ns, id(2), EndReason::Logout, After::Queue, end)
+        .end(ns, id(2), None, EndReason::Logout, After::Queue, end)
         .await?;
     assert!(ended.is_some());
     stage.reset(ns, end).await?;

@@ -45,13 +45,13 @@ pub async fn looking_changes_nothing(stage: &Stage) -> Verdict {
     let ns = stage.portal();
     stage.put(ns, &record(3)).await?;
     stage
-        .end(ns, id(3), EndReason::Logout, After::Queue, at(1))
+        .end(ns, id(3), None, EndReason::Logout, After::Queue, at(1))
         .await?;
     stage.bury(ns, at(1)).await?;
     stage.put(ns, &record_of(1, "alice")).await?;
     stage.put(ns, &record(2)).await?;
     stage
-        .end(ns, id(2), EndReason::Logout, After::Queue, at(1))
+        .end(ns, id(2), None, EndReason::Logout, After::Queue, at(1))
         .await?;
     let idle_timeout = timeout(1);
     stage
@@ -95,7 +95,7 @@ pub async fn a_touch_of_the_absent_does_nothing(stage: &Stage) -> Verdict {
     ] {
         stage.put(ns, &record(number)).await?;
         stage
-            .end(ns, id(number), EndReason::Logout, after, at(1))
+            .end(ns, id(number), None, EndReason::Logout, after, at(1))
             .await?;
     }
     let idle_timeout = timeout(1);

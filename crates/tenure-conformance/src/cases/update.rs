@@ -122,7 +122,9 @@ pub async fn an_ended_session_is_absent_at_once(stage: &Stage) -> Verdict {
         for after in [After::Hold(LEASE), After::Queue, After::Discard] {
             number += 1;
             stage.put(ns, &record(number)).await?;
-            let ended = stage.end(ns, id(number), reason, after, at(1)).await?;
+            let ended = stage
+                .end(ns, id(number), None, reason, after, at(1))
+                .await?;
             let ended = ended.expect("it was live");
             assert_eq!(ended.tombstone.end, End { reason, at: at(1) });
             for node in [stage.node(), stage.other()] {
@@ -162,7 +164,9 @@ pub async fn an_end_returns_what_is_kept_of_the_session(stage: &Stage) -> Verdic
         assert_eq!(updated, Updated::Done);
         change.apply_to(&mut last, at(6));
 
-        let ended = stage.end(ns, id(number), end.reason, after, end.at).await?;
+        let ended = stage
+            .end(ns, id(number), None, end.reason, after, end.at)
+            .await?;
         let ended = ended.expect("it was live");
         assert_eq!((&ended.record, &ended.tombstone), (&last, tombstone));
         let kept = stage.other().inspect(ns, id(number), at(9)).await?;
@@ -179,12 +183,12 @@ pub async fn ending_again_finds_nothing(stage: &Stage) -> Verdict {
     stage.put(ns, &record(1)).await?;
     let queue = After::Queue;
     stage
-        .end(ns, id(1), EndReason::Logout, queue, at(1))
+        .end(ns, id(1), None, EndReason::Logout, queue, at(1))
         .await?;
     for after in [After::Hold(LEASE), After::Queue, After::Discard] {
         let again = stage
             .other()
-            .end(ns, id(1), EndReason::Administrator, after, at(2))
+            .end(ns, id(1), None, EndReason::Administrator, after, at(2))
             .await?;
         assert_eq!(again, None);
     }
@@ -201,7 +205,7 @@ pub async fn ending_what_ran_out_finds_nothing(stage: &Stage) -> Verdict {
     stage.put(ns, &record(1)).await?;
     for after in [After::Hold(LEASE), After::Queue, After::Discard] {
         let ended = stage
-            .end(ns, id(1), EndReason::Logout, after, at(IDLE))
+            .end(ns, id(1), None, EndReason::Logout, after, at(IDLE))
             .await?;
         assert_eq!(ended, None);
     }
@@ -221,7 +225,7 @@ pub async fn an_end_that_holds_gives_the_caller_the_first_claim(stage: &Stage) -
     let mut tickets = Vec::new();
     for number in [1, 2] {
         let ended = stage
-            .end(ns, id(number), EndReason::Logout, hold, at(0))
+            .end(ns, id(number), None, EndReason::Logout, hold, at(0))
             .await?;
         let ended = ended.expect("it was live");
         assert_eq!(ended.tombstone.claims, 1);
@@ -257,7 +261,7 @@ pub async fn an_end_that_does_not_hold_gives_no_ticket(stage: &Stage) -> Verdict
     for (number, after) in [(1, After::Queue), (2, After::Discard)] {
         stage.put(ns, &record(number)).await?;
         let ended = stage
-            .end(ns, id(number), EndReason::Logout, after, at(1))
+            .end(ns, id(number), None, EndReason::Logout, after, at(1))
             .await?;
         let ticket = ended.expect("it was live").ticket();
         assert!(!stage.settle_one(ns, ticket, Outcome::Done, at(2)).await?);

@@ -181,7 +181,7 @@ impl Scene<'_> {
         match act {
             Act::End(id, reason, after) => {
                 let (id, after) = (pick(*id), after.after());
-                let got = store.end(ns, id, *reason, after, now).await;
+                let got = store.end(ns, id, None, *reason, after, now).await;
                 let ended = self.model.end(ns, id, *reason, after, now);
                 same_answer("end", got, Ok(ended))
             }

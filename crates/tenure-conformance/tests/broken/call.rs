@@ -58,7 +58,9 @@ impl Call<'_> {
         reason: EndReason,
         after: After,
     ) -> Result<Option<Ended>> {
-        self.good.end(&self.ns, id, reason, after, self.now).await
+        self.good
+            .end(&self.ns, id, None, reason, after, self.now)
+            .await
     }
 
     /// Settles a tombstone under its latest ticket, whoever has that; says whether it was

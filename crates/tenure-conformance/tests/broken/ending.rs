@@ -12,6 +12,7 @@ use crate::faults::Fault;
 pub(crate) async fn end(
     call: &Call<'_>,
     id: SessionId,
+    rotation: Option<u32>,
     reason: EndReason,
     after: After,
 ) -> Result<Option<Ended>> {
@@ -34,7 +35,10 @@ pub(crate) async fn end(
         }
         _ => {}
     }
-    call.end(id, reason, after).await
+    let rotation = rotation.filter(|_| call.fault != Fault::EndIgnoresRotation);
+    call.good
+        .end(&call.ns, id, rotation, reason, after, call.now)
+        .await
 }
 
 /// `first` are the records with which sessions were created.

@@ -74,6 +74,7 @@ faults! {
 
     // Ending.
     EndsTwice               A5d   Sees  "what ran out can be ended once more",
+    EndIgnoresRotation      F39c  Blind "an end for a token that was replaced ends the session",
     EndForgetsPayload       L68   Sees  "a tombstone has no payload",
     HoldIsForgotten         A5e   Sees  "a held end is anybody's at once",
     DiscardKeeps            A5f   Sees  "a discarded end leaves a tombstone",

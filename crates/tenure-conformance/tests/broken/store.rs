@@ -144,11 +144,12 @@ impl SessionStore for Broken {
         &self,
         ns: &Namespace,
         id: SessionId,
+        rotation: Option<u32>,
         reason: EndReason,
         after: After,
         now: Timestamp,
     ) -> Result<Option<Ended>> {
-        ending::end(&self.call(ns, now)?, id, reason, after).await
+        ending::end(&self.call(ns, now)?, id, rotation, reason, after).await
     }
 
     async fn end_principal(

@@ -90,7 +90,7 @@ impl Pair {
         let epoch = self.new.epoch(ns, id).await?;
         let begun = Instant::now();
         let (moved, hold) = (EndReason::Moved, After::Hold(LEASE));
-        match self.old.end(ns, id, moved, hold, now).await? {
+        match self.old.end(ns, id, None, moved, hold, now).await? {
             Some(ended) => self.deliver(ns, ended, epoch, begun, now).await,
             None => Ok(()),
         }

@@ -111,12 +111,16 @@ impl SessionStore for MigratingStore {
         &self,
         ns: &Namespace,
         id: SessionId,
+        rotation: Option<u32>,
         reason: EndReason,
         after: After,
         now: Timestamp,
     ) -> Result<Option<Ended>> {
         self.pair.bring(ns, id, now).await?;
-        self.pair.new.end(ns, id, reason, after, now).await
+        self.pair
+            .new
+            .end(ns, id, rotation, reason, after, now)
+            .await
     }
 
     async fn end_principal(
