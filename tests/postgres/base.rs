@@ -51,9 +51,51 @@ impl Base {
         postgres::connect(&self.driver_url()).await
     }
 
+    /// Its URL, with so many milliseconds for each call.
+    pub(crate) fn hurried(&self, deadline: u64) -> String {
+        let deadline = format!("deadline_ms={deadline}");
+        self.place.url().replace("deadline_ms=120000", &deadline)
+    }
+
+    /// Ends every connection of the base's stores, as an operator or a restart would.
+    pub(crate) async fn terminate_all(&self) {
+        self.run(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
+             WHERE application_name = current_schema() AND pid <> pg_backend_pid()",
+        )
+        .await;
+    }
+
+    /// Until one of the base's connections waits for somebody's lock.
+    pub(crate) async fn until_somebody_waits(&self) {
+        const WAITING: &str = "SELECT count(*), pg_sleep(0.01)::text FROM pg_stat_activity \
+             WHERE application_name = current_schema() AND wait_event_type = 'Lock'";
+        while self.row::<(i64, String)>(WAITING).await.0 == 0 {}
+    }
+
+    pub(crate) async fn until_nobody_is_connected(&self) {
+        const CONNECTED: &str = "SELECT count(*), pg_sleep(0.01)::text FROM pg_stat_activity \
+             WHERE application_name = current_schema() AND pid <> pg_backend_pid()";
+        while self.row::<(i64, String)>(CONNECTED).await.0 > 0 {}
+    }
+
+    /// Until none of the base's connections was used for longer than a store relies on it.
+    pub(crate) async fn until_all_are_quiet(&self) {
+        const USED: &str = "SELECT count(*), pg_sleep(0.01)::text FROM pg_stat_activity \
+             WHERE application_name = current_schema() AND pid <> pg_backend_pid() \
+             AND clock_timestamp() - state_change < '600 ms'";
+        while self.row::<(i64, String)>(USED).await.0 > 0 {}
+    }
+
     /// Without the store's own settings, of which the driver would warn.
     pub(crate) fn driver_url(&self) -> String {
-        self.place.url().replace("&deadline_ms=120000", "")
+        self.driver_url_of(self.place.url())
+    }
+
+    /// The same of another of its URLs.
+    #[expect(clippy::unused_self, reason = "it is read as the base's")]
+    pub(crate) fn driver_url_of(&self, url: &str) -> String {
+        url.replace("&deadline_ms=120000", "")
     }
 }
 

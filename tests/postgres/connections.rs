@@ -10,6 +10,7 @@ use tenure_postgres::{PostgresOptions, PostgresStore};
 use tenure_store::{ErrorKind, Hooks, SessionStore};
 
 use crate::base::{Base, connect, portal};
+use crate::support::proxy::{Cut, Proxy};
 
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -17,15 +18,6 @@ async fn pool(base: &Base, connections: u32) -> PgPool {
     let options: PgConnectOptions = base.driver_url().parse().expect("a good URL");
     let pool = PgPoolOptions::new().max_connections(connections);
     pool.connect_with(options).await.expect("connects")
-}
-
-/// Ends every connection of the base's stores, as an operator or a restart would.
-async fn terminate_all(base: &Base) {
-    base.run(
-        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
-         WHERE application_name = current_schema() AND pid <> pg_backend_pid()",
-    )
-    .await;
 }
 
 #[tokio::test]
@@ -53,7 +45,7 @@ async fn a_store_on_a_pool_changes_no_schema() {
 async fn a_pool_that_is_too_small_is_refused() {
     let base = Base::new().await;
     base.store().await.close().await.expect("closes");
-    let pool = pool(&base, 5).await;
+    let pool = pool(&base, 6).await;
     let error = PostgresStore::new(pool.clone())
         .await
         .expect_err("too small");
@@ -66,10 +58,10 @@ async fn a_pool_that_is_too_small_is_refused() {
 async fn an_exhausted_pool_is_unavailable_until_it_is_not() {
     let base = Base::new().await;
     base.store().await.close().await.expect("closes");
-    let pool = pool(&base, 6).await;
+    let pool = pool(&base, 7).await;
     let options = || PostgresOptions::with_pool(pool.clone()).deadline(SHORT);
     let mut taken = Vec::new();
-    for _ in 0..6 {
+    for _ in 0..7 {
         taken.push(pool.acquire().await.expect("there is one"));
     }
     let error = PostgresStore::connect(options())
@@ -88,15 +80,18 @@ async fn an_exhausted_pool_is_unavailable_until_it_is_not() {
 async fn a_read_survives_the_end_of_its_connection_and_a_write_says_so() {
     let base = Base::new().await;
     base.store().await.close().await.expect("closes");
-    let store = connect(&base.place.url_with("writers=1")).await;
+    let (proxy, url) = Proxy::before(&base.place.url_with("writers=1")).await;
+    let store = connect(&url).await;
     store.put(&portal(), &record(1)).await.expect("stored");
 
-    terminate_all(&base).await;
+    base.terminate_all().await;
     for _ in 0..4 {
         let loaded = store.load(&portal(), id(1), at(1)).await;
         assert_eq!(loaded.expect("answers").map(|r| r.id), Some(id(1)));
     }
     // Whether it was done before the connection ended, nobody can know.
+    let _connects_anew = store.touch(&portal(), id(1), at(1)).await;
+    proxy.cut_next(Cut::After);
     let error = store
         .touch(&portal(), id(1), at(1))
         .await
@@ -206,6 +201,47 @@ async fn nobody_there_is_unavailable_and_a_stranger_is_misconfigured() {
     let url = base.place.url_with("user=nobody_of_this_name");
     let error = tenure_connect::connect(&url).await.expect_err("a stranger");
     assert_eq!(error.kind(), ErrorKind::Misconfigured, "{error}");
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run scripts/test"]
+async fn mistakes_in_a_url_are_misconfigured() {
+    let base = Base::new().await;
+    let url = base.place.url();
+    let host = url.split(['@', '/', '?']).nth(3).expect("a host");
+    // It takes what it is sent and answers with something else, as another kind of server.
+    let stranger = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let stranger_host = stranger.local_addr().expect("bound").to_string();
+    std::thread::spawn(move || {
+        for peer in stranger.incoming().flatten() {
+            let mut peer = peer;
+            let _ = std::io::Write::write_all(&mut peer, b"-ERR unknown command\r\n");
+            let _ = std::io::Read::read(&mut peer, &mut [0; 64]);
+        }
+    });
+    for (mistake, url) in [
+        ("a setting", base.place.url_with("pool=transaction")),
+        ("a value", base.place.url_with("pooling=sometimes")),
+        ("a driver's value", base.place.url_with("sslmode=always")),
+        ("a file", base.place.url_with("sslrootcert=/no/such/file")),
+        ("a host", url.replace(host, "no-such-host.invalid:5432")),
+        ("another server", url.replace(host, &stranger_host)),
+        ("encryption", base.place.url_with("sslmode=require")),
+        ("a database", base.place.url_with("dbname=no_such_database")),
+        ("a user", base.place.url_with("user=no_such_user")),
+        (
+            "a schema",
+            base.place
+                .url_with("options=-c%20search_path%3Dno_such_schema"),
+        ),
+    ] {
+        let error = tenure_connect::connect(&url).await.expect_err(mistake);
+        assert_eq!(
+            error.kind(),
+            ErrorKind::Misconfigured,
+            "{mistake}: {error:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tenure_conformance::props::{
 use tenure_conformance::story::Story as _;
 use tenure_store::{
     After, EndReason, Ended, Excess, Field, Filter, Hooks, Namespace, Outcome, PrincipalLimit,
-    Resolve, SessionStore,
+    Resolve, SessionStore, Status,
 };
 use tokio::task::JoinSet;
 
@@ -152,6 +152,13 @@ async fn everything(store: &Arc<dyn SessionStore>, first: u64) {
     let page = store.list(&ns, &filter, at(5)).await.expect("answers");
     filter.after = page.next;
     store.list(&ns, &filter, at(5)).await.expect("answers");
+    for status in [Status::Waiting, Status::Held, Status::Dead] {
+        let filter = Filter {
+            status: Some(status),
+            ..Filter::all(10)
+        };
+        store.list(&ns, &filter, at(5)).await.expect("answers");
+    }
     filter.principal = Some(user);
     store.list(&ns, &filter, at(5)).await.expect("answers");
     store.inspect(&ns, session, at(5)).await.expect("answers");

@@ -8,6 +8,7 @@ mod own_server {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use async_trait::async_trait;
+    use sqlx::{Executor as _, Row as _};
     use tenure_conformance::Fixture;
     use tenure_store::SessionStore;
     use tokio::sync::OnceCell;
@@ -125,5 +126,61 @@ mod own_server {
         store.put(&ns, &record(1)).await.expect("stored");
         assert!(store.touch(&ns, id(1), at(1)).await.expect("answers"));
         store.close().await.expect("closes");
+    }
+
+    #[tokio::test]
+    #[ignore = "needs PostgreSQL and pgbouncer: run scripts/test"]
+    async fn what_nobody_waits_for_any_more_is_given_up_by_the_server_behind_a_pooler() {
+        use tenure_conformance::props::{at, id, record};
+        use tenure_conformance::story::Story as _;
+
+        let server = Postgres::start();
+        let pooler = Pgbouncer::start(&server, "transaction", &[]);
+        let url = format!("{}?pooling=transaction&deadline_ms=500", pooler.url());
+        let store = tenure_connect::connect(&url).await.expect("connects");
+        let ns = crate::base::portal();
+        let opened = store.open(&ns, tenure_store::Hooks::Expected).await;
+        opened.expect("opens");
+        store.put(&ns, &record(1)).await.expect("stored");
+        let mut outsider = server::connect(&server.url()).await;
+        let lock = "BEGIN; SELECT 1 FROM tenure_session FOR UPDATE";
+        outsider.execute(lock).await.expect("locked");
+        for _ in 0..10 {
+            let touched = store.touch(&ns, id(1), at(1)).await;
+            touched.expect_err("it is locked");
+            let mut looks = server::connect(&server.url()).await;
+            let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+            let waiting: i64 = looks.fetch_one(waiting).await.expect("answers").get(0);
+            assert!(waiting <= 1, "{waiting} of the server's connections wait");
+        }
+        outsider.execute("ROLLBACK").await.expect("let go");
+        assert!(store.touch(&ns, id(1), at(1)).await.expect("answers"));
+        store.close().await.expect("closes");
+    }
+
+    #[tokio::test]
+    #[ignore = "needs PostgreSQL and pgbouncer: run scripts/test"]
+    async fn what_a_pooler_refuses_on_connecting_is_misconfigured() {
+        let server = Postgres::start();
+        let by_statement = Pgbouncer::start(&server, "statement", &[]);
+        let by_session = Pgbouncer::start(&server, "session", &[]);
+        let options = "?options=-c%20search_path%3Dpublic";
+        for (url, advice) in [
+            (by_statement.url(), "pool_mode"),
+            (
+                format!("{}?pooling=transaction", by_statement.url()),
+                "pool_mode",
+            ),
+            (by_session.url() + options, "ignore_startup_parameters"),
+            (by_session.url().replace("tenure@", "nobody@"), "user"),
+        ] {
+            let error = tenure_connect::connect(&url).await.expect_err("refused");
+            assert_eq!(
+                error.kind(),
+                tenure_store::ErrorKind::Misconfigured,
+                "{url}: {error:?}"
+            );
+            assert!(error.to_string().contains(advice), "{url}: {error}");
+        }
     }
 }

@@ -54,6 +54,10 @@ struct Wire {
     line: watch::Sender<Line>,
     /// Counts up; a connection of an earlier number is over.
     age: watch::Sender<u64>,
+    /// Likewise; it stays open, and nothing passes any more.
+    hushed: watch::Sender<u64>,
+    /// Where new connections lead.
+    server: Mutex<SocketAddr>,
     cut: Mutex<Option<Cut>>,
     round_trips: AtomicU64,
     connections: AtomicU64,
@@ -66,13 +70,15 @@ impl Proxy {
         let wire = Arc::new(Wire {
             line: watch::Sender::new(Line::Open),
             age: watch::Sender::new(0),
+            hushed: watch::Sender::new(0),
+            server: Mutex::new(server),
             cut: Mutex::default(),
             round_trips: AtomicU64::new(0),
             connections: AtomicU64::new(0),
         });
         let listener = TcpListener::bind(address).await.expect("the port is free");
         let mut accepting = JoinSet::new();
-        accepting.spawn(accept(listener, address, server, Arc::clone(&wire)));
+        accepting.spawn(accept(listener, address, Arc::clone(&wire)));
         Self {
             address,
             wire,
@@ -129,13 +135,23 @@ impl Proxy {
         cut.is_none()
     }
 
+    /// Forgets all connections that there are, as a firewall does: neither side is told.
+    pub(crate) fn hush_all(&self) {
+        self.wire.hushed.send_modify(|hushed| *hushed += 1);
+    }
+
+    /// Leads to another server, whoever connects from now on.
+    pub(crate) fn lead_to(&self, server: SocketAddr) {
+        *self.wire.server.lock().expect("nobody panics with it") = server;
+    }
+
     /// Cuts all connections that there are.
     pub(crate) fn cut_all(&self) {
         self.wire.age.send_modify(|age| *age += 1);
     }
 }
 
-async fn accept(listener: TcpListener, here: SocketAddr, server: SocketAddr, wire: Arc<Wire>) {
+async fn accept(listener: TcpListener, here: SocketAddr, wire: Arc<Wire>) {
     let mut listener = Some(listener);
     let mut line = wire.line.subscribe();
     let mut connections = JoinSet::new();
@@ -159,7 +175,7 @@ async fn accept(listener: TcpListener, here: SocketAddr, server: SocketAddr, wir
                 let age = wire.age.subscribe();
                 if *wire.line.borrow() != Line::Refusing {
                     wire.connections.fetch_add(1, Ordering::SeqCst);
-                    connections.spawn(carry(client, server, Arc::clone(&wire), age));
+                    connections.spawn(carry(client, Arc::clone(&wire), age));
                 }
             },
             changed = line.changed() => if changed.is_err() {
@@ -170,14 +186,11 @@ async fn accept(listener: TcpListener, here: SocketAddr, server: SocketAddr, wir
 }
 
 /// One connection, until either side or a fault ends it.
-async fn carry(
-    client: TcpStream,
-    server: SocketAddr,
-    wire: Arc<Wire>,
-    mut age: watch::Receiver<u64>,
-) {
+async fn carry(client: TcpStream, wire: Arc<Wire>, mut age: watch::Receiver<u64>) {
+    let mut hushed = wire.hushed.subscribe();
     let carried = async {
         wire.passable().await;
+        let server = *wire.server.lock().expect("nobody panics with it");
         let server = TcpStream::connect(server).await?;
         // As both ends do: nothing waits for company.
         client.set_nodelay(true)?;
@@ -193,10 +206,12 @@ async fn carry(
             end = talk.answers(from_server, to_client) => end,
         }
     };
+    let mut carried = std::pin::pin!(carried);
     tokio::select! {
         // An error of either side is the end of both, as any other.
-        _ended = carried => {}
+        _ended = &mut carried => {}
         _cut = age.changed() => {}
+        _forgotten = hushed.changed() => drop(age.changed().await),
     }
 }
 

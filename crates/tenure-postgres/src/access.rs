@@ -90,6 +90,10 @@ impl Operation for Touch {
         0
     }
 
+    fn session(&self) -> Option<(Namespace, SessionId)> {
+        Some((self.ns.clone(), self.id))
+    }
+
     async fn run_all(touches: &[&Self], db: &mut Db) -> Result<Vec<bool>> {
         let Some(first) = touches.first() else {
             return Ok(Vec::new());

@@ -15,7 +15,7 @@ use crate::claim::Claim;
 use crate::create::{Create, Fate};
 use crate::describe::Describe;
 use crate::end::Finish;
-use crate::log_in::LogIn;
+use crate::log_in::{LogIn, Step};
 use crate::look::{Count, Inspect, List};
 use crate::namespace::{Namespaces, Open, Present, Reset, Revoke};
 use crate::purge::Purge;
@@ -60,23 +60,28 @@ impl SessionStore for PostgresStore {
         }
         let limited = change.limited()?;
         let limited = limited.map(|(principal, limit)| (principal.clone(), limit));
-        let (ns, change) = (ns.clone(), change.clone());
-        let update = Update {
-            ns,
+        let update = || Update {
+            ns: ns.clone(),
             id,
             expected,
-            change,
+            change: change.clone(),
             now,
         };
-        match limited {
-            None => self.writes.submit(update).await,
-            Some((principal, limit)) => {
-                let log_in = LogIn {
-                    update,
-                    principal,
-                    limit,
-                };
-                self.writes.submit(log_in).await
+        let Some((principal, limit)) = limited else {
+            return self.writes.submit(update()).await;
+        };
+        let mut from = None;
+        loop {
+            let (update, principal) = (update(), principal.clone());
+            let log_in = LogIn {
+                update,
+                principal,
+                limit,
+                from,
+            };
+            match self.writes.submit(log_in).await? {
+                Step::Over(updated) => return Ok(updated),
+                Step::More(place) => from = place,
             }
         }
     }
@@ -212,12 +217,21 @@ impl SessionStore for PostgresStore {
     async fn list(&self, ns: &Namespace, filter: &Filter, now: Timestamp) -> Result<Page> {
         check_limit(filter.limit)?;
         let (ns, filter) = (ns.clone(), filter.clone());
-        self.chores.submit(List { ns, filter, now }).await
+        self.walks.submit(List { ns, filter, now }).await
     }
 
     async fn count(&self, ns: &Namespace, now: Timestamp) -> Result<Counts> {
-        let ns = ns.clone();
-        self.chores.submit(Count { ns, now }).await
+        let (mut counts, mut from) = (Counts::default(), None);
+        loop {
+            let ns = ns.clone();
+            let mut step = self.walks.submit(Count { ns, now, from }).await?;
+            step.and(&counts);
+            counts = step.counts;
+            from = step.next;
+            if from.is_none() {
+                return Ok(counts);
+            }
+        }
     }
 
     async fn namespaces(&self) -> Result<Vec<Namespace>> {
@@ -266,8 +280,7 @@ impl SessionStore for PostgresStore {
     }
 
     async fn close(&self) -> Result<()> {
-        self.stop().await;
-        Ok(())
+        self.stop().await
     }
 }
 

@@ -77,6 +77,10 @@ impl Operation for Create {
         self.record.payload.len()
     }
 
+    fn session(&self) -> Option<(Namespace, SessionId)> {
+        Some((self.ns.clone(), self.record.id))
+    }
+
     async fn run_all(creates: &[&Self], db: &mut Db) -> Result<Vec<Imported>> {
         let Some(first) = creates.first() else {
             return Ok(Vec::new());

@@ -3,11 +3,12 @@
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{Connection as _, Executor, PgConnection, Postgres};
+use sqlx::{Connection as _, Executor, PgConnection, Postgres, SqlSafeStr};
 use tenure_store::Result;
 
 use crate::error::from_driver;
 use crate::options::Pooling;
+use crate::settings::{Settings, ask};
 
 /// A statement with its values.
 pub(crate) type Statement<'q> = Query<'q, Postgres, PgArguments>;
@@ -15,6 +16,8 @@ pub(crate) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 pub(crate) struct Db {
     connection: Connection,
     pooling: Pooling,
+    /// Begins a transaction on what a pooler gives for it.
+    begin: Option<String>,
 }
 
 /// A connection, wherever it is from.
@@ -24,10 +27,24 @@ pub(crate) enum Connection {
 }
 
 impl Db {
-    pub(crate) fn new(connection: Connection, pooling: Pooling) -> Self {
+    pub(crate) fn new(
+        connection: Connection,
+        pooling: Pooling,
+        settings: Option<&Settings>,
+    ) -> Self {
+        let settings = settings.filter(|_| pooling == Pooling::Transaction);
         Self {
             connection,
             pooling,
+            begin: settings.map(Settings::begin),
+        }
+    }
+
+    /// Begins a transaction.
+    pub(crate) async fn begin(&mut self) -> Result<()> {
+        match self.begin.clone() {
+            Some(begin) => ask(self.driver(), begin).await,
+            None => self.simply("BEGIN ISOLATION LEVEL READ COMMITTED").await,
         }
     }
 
@@ -62,7 +79,7 @@ impl Db {
     }
 
     /// Has statements without values carried out, in one round trip.
-    pub(crate) async fn simply(&mut self, sql: &'static str) -> Result<()> {
+    pub(crate) async fn simply(&mut self, sql: impl SqlSafeStr + Send) -> Result<()> {
         self.driver().execute(sql).await.map_err(from_driver)?;
         Ok(())
     }

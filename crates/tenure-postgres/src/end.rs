@@ -70,6 +70,10 @@ impl Operation for Finish {
         0
     }
 
+    fn session(&self) -> Option<(Namespace, SessionId)> {
+        Some((self.ns.clone(), self.id))
+    }
+
     async fn run_all(ends: &[&Self], db: &mut Db) -> Result<Vec<Option<Ended>>> {
         let Some(first) = ends.first() else {
             return Ok(Vec::new());

@@ -3,10 +3,12 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use tenure_store::{Error, Result};
+use tenure_store::{Error, Namespace, Result, SessionId};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::db::Db;
 
@@ -32,6 +34,11 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
 
     /// How many bytes it brings along, so that a batch stays small.
     fn bytes(&self) -> usize;
+
+    /// The one session that it writes, if there is one.
+    fn session(&self) -> Option<(Namespace, SessionId)> {
+        None
+    }
 
     /// Carries them out, and answers in their order. It runs once more, for each alone, if
     /// one of them makes it fail.
@@ -74,6 +81,8 @@ impl<S: Single> Operation for S {
 /// An operation and its caller.
 pub(crate) struct Call<O: Operation> {
     operation: O,
+    /// How long the caller waits.
+    until: Instant,
     /// Kept here until it is true: once it is committed.
     answer: Option<O::Answer>,
     caller: oneshot::Sender<Result<O::Answer>>,
@@ -81,9 +90,14 @@ pub(crate) struct Call<O: Operation> {
 
 impl<O: Operation> Call<O> {
     /// The call as a job of its own.
-    pub(crate) fn job(operation: O, caller: oneshot::Sender<Result<O::Answer>>) -> Box<dyn Job> {
+    pub(crate) fn job(
+        operation: O,
+        until: Instant,
+        caller: oneshot::Sender<Result<O::Answer>>,
+    ) -> Box<dyn Job> {
         let call = Self {
             operation,
+            until,
             answer: None,
             caller,
         };
@@ -121,6 +135,12 @@ pub(crate) trait Job: Send {
     fn is_abandoned(&self) -> bool;
 
     fn bytes(&self) -> usize;
+
+    /// The one session that a single call writes, if there is one.
+    fn session(&self) -> Option<(Namespace, SessionId)>;
+
+    /// Whether a caller waits for so long yet.
+    fn has_time_for(&self, duration: Duration) -> bool;
 
     /// Gives every caller its answer.
     fn answer(self: Box<Self>);
@@ -177,6 +197,18 @@ impl<O: Operation> Job for Calls<O> {
 
     fn bytes(&self) -> usize {
         self.0.iter().map(|call| call.operation.bytes()).sum()
+    }
+
+    fn session(&self) -> Option<(Namespace, SessionId)> {
+        match &*self.0 {
+            [call] => call.operation.session(),
+            _ => None,
+        }
+    }
+
+    fn has_time_for(&self, duration: Duration) -> bool {
+        let then = Instant::now() + duration;
+        self.0.iter().any(|call| then < call.until)
     }
 
     fn answer(self: Box<Self>) {

@@ -1,102 +1,141 @@
-//! A connection that is kept: opened, set up, and opened anew after it broke.
+//! A connection that is kept: opened, set up, looked at after a quiet time, and opened anew
+//! after it broke.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
+use sqlx::{ConnectOptions, Executor};
 use tenure_store::Result;
+use tokio::time::{Instant, timeout};
 
+use crate::address::address;
 use crate::db::{Connection, Db};
 use crate::error::from_driver;
-use crate::options::{Pooling, PostgresOptions, Source, address};
+use crate::home::Home;
+use crate::options::{Pooling, PostgresOptions, Source};
+use crate::settings::{Settings, ask_again};
+
+/// A connection that was not used for so long is looked at before it is relied upon: it may have
+/// died, or been ended for its idleness, and a write that finds that out has failed.
+const QUIET: Duration = Duration::from_millis(500);
 
 pub(crate) struct Link {
     source: Source,
     pooling: Pooling,
     deadline: Duration,
+    settings: Arc<Settings>,
     /// Statements that the server is to know before the first call needs them, so that this
     /// one costs no more round trips than the next.
     prepared: &'static [&'static str],
-    db: Option<Db>,
+    open: Option<Open>,
+}
+
+/// A connection that is there, which may have broken unnoticed.
+struct Open {
+    db: Db,
+    home: Home,
+    used: Instant,
 }
 
 impl Link {
     /// Not connected yet.
-    pub(crate) fn new(options: &PostgresOptions, prepared: &'static [&'static str]) -> Self {
+    pub(crate) fn new(
+        options: &PostgresOptions,
+        settings: &Arc<Settings>,
+        prepared: &'static [&'static str],
+    ) -> Self {
         Self {
             source: options.source.clone(),
             pooling: options.pooling,
             deadline: options.deadline,
+            settings: Arc::clone(settings),
             prepared,
-            db: None,
+            open: None,
         }
     }
 
     pub(crate) async fn db(&mut self) -> Result<&mut Db> {
-        let db = match self.db.take() {
-            Some(db) => db,
-            None => self.open().await?,
+        let open = match self.still_open().await {
+            Some(open) => open,
+            None => self.connect().await?,
         };
-        Ok(self.db.insert(db))
+        Ok(&mut self.open.insert(open).db)
     }
 
-    /// Whether a connection is there, which may have broken unnoticed.
+    /// Whether a connection is there.
     pub(crate) fn is_open(&self) -> bool {
-        self.db.is_some()
+        self.open.is_some()
+    }
+
+    /// It has answered just now.
+    pub(crate) fn used(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.used = Instant::now();
+        }
     }
 
     /// Takes leave of the server. The next use connects anew.
     pub(crate) async fn close(&mut self) {
-        if let Some(db) = self.db.take() {
-            db.close().await;
+        if let Some(open) = self.open.take() {
+            if open.home.is_gone() {
+                open.db.abandon();
+            } else {
+                open.db.close().await;
+            }
         }
     }
 
     /// Forgets the connection, in whatever state it is. The next use connects anew.
     pub(crate) fn abandon(&mut self) {
-        if let Some(db) = self.db.take() {
-            db.abandon();
+        if let Some(open) = self.open.take() {
+            open.db.abandon();
         }
     }
 
-    async fn open(&self) -> Result<Db> {
-        let mut db = open(&self.source, self.pooling).await?;
+    /// The connection, if it is there and can be relied upon.
+    async fn still_open(&mut self) -> Option<Open> {
+        let mut open = self.open.take()?;
+        let is_quiet = open.used.elapsed() >= QUIET;
+        let is_good = !open.home.is_gone()
+            && (!is_quiet || {
+                // A part of the deadline, so that a new one can be made in the rest.
+                let asked = timeout(self.deadline / 4, ask_again(open.db.driver())).await;
+                matches!(asked, Ok(Ok(())))
+            });
+        if is_good {
+            return Some(open);
+        }
+        open.db.abandon();
+        None
+    }
+
+    async fn connect(&self) -> Result<Open> {
+        let mut db = open(&self.source, self.pooling, Some(&self.settings)).await?;
         if self.pooling == Pooling::Session {
-            self.set_up(&mut db).await?;
+            self.settings.set_up(db.driver()).await?;
+            for sql in self.prepared {
+                let prepared = db.driver().prepare(sqlx::SqlStr::from_static(sql)).await;
+                prepared.map_err(from_driver)?;
+            }
         }
-        Ok(db)
-    }
-
-    /// Every statement of the store goes by an index, joins few rows to many, and is prepared
-    /// once: the planner is told so, for it would guess from the table as it was when it first
-    /// planned. What the server's administrator has set is not relied upon.
-    async fn set_up(&self, db: &mut Db) -> Result<()> {
-        let deadline = self.deadline.as_millis();
-        let settings = format!(
-            "SET default_transaction_isolation = 'read committed'; SET statement_timeout = \
-             {deadline}; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
-             SET enable_bitmapscan = off; SET enable_hashjoin = off; \
-             SET enable_mergejoin = off; SET jit = off"
-        );
-        let driver = db.driver();
-        driver
-            .execute(AssertSqlSafe(settings))
-            .await
-            .map_err(from_driver)?;
-        for sql in self.prepared {
-            driver
-                .prepare(sqlx::SqlStr::from_static(sql))
-                .await
-                .map_err(from_driver)?;
-        }
-        Ok(())
+        Ok(Open {
+            db,
+            home: Home::here(),
+            used: Instant::now(),
+        })
     }
 }
 
 /// A connection as the server gives it.
-pub(crate) async fn open(source: &Source, pooling: Pooling) -> Result<Db> {
+pub(crate) async fn open(
+    source: &Source,
+    pooling: Pooling,
+    settings: Option<&Settings>,
+) -> Result<Db> {
     let connection = match source {
         Source::Url(url) => address(url)?.connect().await.map(Connection::Own),
         Source::Pool(pool) => pool.acquire().await.map(Connection::Pooled),
     };
-    Ok(Db::new(connection.map_err(from_driver)?, pooling))
+    let connection = connection.map_err(from_driver)?;
+    Ok(Db::new(connection, pooling, settings))
 }

@@ -12,11 +12,11 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 use tenure_store::{Error, ErrorKind, Result};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::time::timeout;
 
 use crate::db::Db;
-use crate::error::{code, from_driver};
+use crate::error::{code, from_driver, met_a_lock};
 use crate::row::get;
+use crate::settings::quoted;
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -26,7 +26,12 @@ mod embedded {
 const HISTORY: &str = "tenure_schema_history";
 
 /// How long a start waits for others that start.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the work waits for a table that others use, and how often it is begun: while it
+/// waits, all who come after it wait too, so that it lets them pass and comes again.
+const LOCK: &str = "100ms";
+const ATTEMPTS: u32 = 40;
 
 /// The migrations that this code comes with.
 pub(crate) fn known() -> Vec<Migration> {
@@ -43,19 +48,46 @@ pub(crate) fn latest(migrations: &[Migration]) -> u32 {
 }
 
 /// Brings the database up to these migrations, or refuses it unchanged. Where there is nothing
-/// to do, nothing is written, and no right to write is needed.
-pub(crate) async fn migrate(db: &mut Db, migrations: &[Migration]) -> Result<()> {
-    let migrated = timeout(PATIENCE, apply(db, migrations)).await;
-    migrated.unwrap_or_else(|_| {
-        Err(Error::unavailable(
-            "others kept the schema locked all through the start: try again",
-        ))
-    })
+/// to do, nothing is written, and no right to write is needed. Waits for other starts as long
+/// as `patience`; the work itself takes as long as it takes.
+pub(crate) async fn migrate(
+    db: &mut Db,
+    schema: &str,
+    migrations: &[Migration],
+    patience: Duration,
+) -> Result<()> {
+    let runner = runner(migrations);
+    for attempt in 1..=ATTEMPTS {
+        if is_up_to_date(&runner, schema, db).await? {
+            return Ok(());
+        }
+        lock(db, schema, patience).await?;
+        let Err(error) = work(&runner, db).await else {
+            return db.simply("COMMIT").await;
+        };
+        db.simply("ROLLBACK").await?;
+        let refused = refused(error, latest(migrations));
+        if !refused.is_unavailable() || attempt == ATTEMPTS {
+            return Err(refused);
+        }
+        tracing::info!("others use the tables: the migration lets them pass and comes again");
+        // Longer each time, up to a second.
+        pause(Duration::from_millis(25) * attempt).await;
+    }
+    Ok(())
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "others get the tables for so long, and nobody tells when they are through"
+)]
+async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
 }
 
 /// Refuses a database that is not at exactly these migrations.
-pub(crate) async fn check(db: &mut Db, migrations: &[Migration]) -> Result<()> {
-    if is_up_to_date(&runner(migrations), db).await? {
+pub(crate) async fn check(db: &mut Db, schema: &str, migrations: &[Migration]) -> Result<()> {
+    if is_up_to_date(&runner(migrations), schema, db).await? {
         Ok(())
     } else {
         Err(mismatch(
@@ -70,33 +102,59 @@ fn runner(migrations: &[Migration]) -> Runner {
     runner
 }
 
-async fn apply(db: &mut Db, migrations: &[Migration]) -> Result<()> {
-    let runner = runner(migrations);
-    if is_up_to_date(&runner, db).await? {
+/// Begins a transaction that nobody else begins meanwhile. Refinery has no lock of its own.
+/// Whoever waits here finds all of it done. The lock goes with the transaction: behind a pooler
+/// nothing else is sure to.
+async fn lock(db: &mut Db, schema: &str, patience: Duration) -> Result<()> {
+    let millis = patience.as_millis();
+    let locked = db
+        .simply(AssertSqlSafe(format!(
+            "{} SET LOCAL lock_timeout = {millis}; SELECT pg_advisory_xact_lock(hashtextextended(\
+             concat_ws(' ', 'tenure', current_schema()), 0)); SET LOCAL lock_timeout = '{LOCK}'",
+            begin(schema)
+        )))
+        .await;
+    let Err(error) = locked else {
         return Ok(());
+    };
+    if !met_a_lock(&error) {
+        return Err(error);
     }
-    // Refinery has no lock of its own. Whoever waits here finds all of it done. The lock goes
-    // with the transaction: behind a pooler nothing else is sure to.
-    db.simply(
-        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '30s'; \
-         SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(hashtextextended(\
-         concat_ws(' ', 'tenure', current_schema()), 0))",
+    db.simply("ROLLBACK").await?;
+    let message = format!(
+        "another start has been migrating the schema for {millis} ms and is not through: try again"
+    );
+    Err(Error::unavailable(message).with_source(error))
+}
+
+/// Begins a transaction in this schema in which statements may take their time.
+fn begin(schema: &str) -> String {
+    format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = {}, pg_temp; \
+         SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;",
+        quoted(schema)
     )
-    .await?;
-    let applied = runner.run_async(&mut History(db.driver())).await;
-    if let Err(error) = applied {
-        db.simply("ROLLBACK").await?;
-        return Err(refused(error, latest(migrations)));
-    }
-    db.simply("COMMIT").await
+}
+
+async fn work(runner: &Runner, db: &mut Db) -> std::result::Result<(), refinery::Error> {
+    // Another start may have done it while this one waited.
+    runner.run_async(&mut History(db.driver())).await?;
+    Ok(())
 }
 
 /// Looks, without a write, whether the server is fit for us and exactly these migrations were
 /// applied.
-async fn is_up_to_date(runner: &Runner, db: &mut Db) -> Result<bool> {
+async fn is_up_to_date(runner: &Runner, schema: &str, db: &mut Db) -> Result<bool> {
+    db.simply(AssertSqlSafe(begin(schema))).await?;
+    let looked = look(runner, db).await;
+    db.simply("ROLLBACK").await?;
+    looked
+}
+
+async fn look(runner: &Runner, db: &mut Db) -> Result<bool> {
     let row = db
         .row(sqlx::query(
-            "SELECT current_schema() IS NOT NULL AS has_schema, pg_is_in_recovery() AS standby, \
+            "SELECT pg_is_in_recovery() AS standby, \
              current_setting('server_version_num')::int AS version, \
              getdatabaseencoding()::text AS encoding, \
              (SELECT array_agg(relname::text) FROM pg_class \
@@ -111,8 +169,6 @@ async fn is_up_to_date(runner: &Runner, db: &mut Db) -> Result<bool> {
         "the database's encoding has to be UTF8: create it with ENCODING 'UTF8'"
     } else if get(&row, "standby")? {
         "this server is a standby: give the URL of the primary"
-    } else if !get::<bool>(&row, "has_schema")? {
-        "search_path names no schema that exists: create it, or correct search_path"
     } else {
         ""
     };
@@ -161,6 +217,10 @@ fn refused(error: refinery::Error, latest: u32) -> Error {
             // Something is there already, or is not there.
             Some("42P07" | "42723" | "42P01" | "42703" | "42701") => mismatch(
                 "a migration was applied by half: restore a backup, or start an empty schema",
+            ),
+            _ if met_a_lock(driver) => Error::unavailable(
+                "others keep using the tables that the migration changes, a backup perhaps: start \
+                 again when it is through",
             ),
             _ if driver.kind() == ErrorKind::Corrupt => {
                 mismatch("the schema's history was edited: restore a backup")

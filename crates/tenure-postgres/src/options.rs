@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use sqlx::PgPool;
-use sqlx::postgres::PgConnectOptions;
 use tenure_store::{Error, ErrorKind, Result};
 
 /// Whether something between the store and the server hands out connections anew for each
@@ -62,7 +61,7 @@ impl PostgresOptions {
     }
 
     /// The default settings, for connections of this pool. As many as there are
-    /// [readers](Self::readers) and [writers](Self::writers), and one more, are taken from it
+    /// [readers](Self::readers) and [writers](Self::writers), and two more, are taken from it
     /// and kept, so it has to be larger than that; they come back closed.
     pub fn with_pool(pool: PgPool) -> Self {
         Self::of(Source::Pool(pool))
@@ -104,7 +103,7 @@ impl PostgresOptions {
         Self { deadline, ..self }
     }
 
-    /// How many operations may wait in each of the three queues; 1024 unless set. One more is
+    /// How many operations may wait in each of the four queues; 1024 unless set. One more is
     /// `Unavailable` at once.
     #[must_use]
     pub fn queue_length(self, operations: usize) -> Self {
@@ -152,7 +151,7 @@ impl PostgresOptions {
     }
 
     fn pool_is_too_small(&self) -> bool {
-        let kept = self.readers + self.writers + 1;
+        let kept = self.readers + self.writers + 2;
         match &self.source {
             Source::Url(_) => false,
             Source::Pool(pool) => {
@@ -160,12 +159,6 @@ impl PostgresOptions {
             }
         }
     }
-}
-
-/// Where a URL leads. The parser's own words may repeat what is in it.
-pub(crate) fn address(url: &str) -> Result<PgConnectOptions> {
-    url.parse()
-        .map_err(|_| misconfigured("this is no PostgreSQL URL: postgres://user@host:port/database"))
 }
 
 impl fmt::Debug for PostgresOptions {
@@ -194,6 +187,7 @@ fn misconfigured(message: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::address;
 
     #[test]
     fn a_setting_out_of_range_is_refused() {

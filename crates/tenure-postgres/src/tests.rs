@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
+use std::time::Duration;
 
 use refinery::Migration;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
@@ -10,7 +11,7 @@ use tenure_store::{
     SessionId, SessionStore, Timestamp, Updated, Version,
 };
 
-use crate::migrate::known;
+use crate::migrate::{PATIENCE, known};
 use crate::{PostgresOptions, PostgresStore};
 
 /// A schema of a test's own in the server that the environment names.
@@ -88,7 +89,7 @@ async fn live_sessions_survive_a_migration_and_a_node_of_before_it() -> Result<(
         "ALTER TABLE tenure_session ADD COLUMN label text; \
          CREATE INDEX tenure_session_label ON tenure_session (label)",
     );
-    let after = PostgresStore::connect_with(schema.options(), &later).await?;
+    let after = PostgresStore::connect_with(schema.options(), &later, PATIENCE).await?;
     assert_eq!(
         after.load(&ns, session.id, now).await?,
         Some(session.clone())
@@ -126,7 +127,7 @@ async fn a_migration_that_fails_leaves_the_schema_before_it() -> Result<()> {
     store.close().await?;
 
     let broken = with_one_more("DROP TABLE tenure_reset; DROP TABLE nothing");
-    PostgresStore::connect_with(schema.options(), &broken)
+    PostgresStore::connect_with(schema.options(), &broken, PATIENCE)
         .await
         .expect_err("it fails");
 
@@ -134,6 +135,96 @@ async fn a_migration_that_fails_leaves_the_schema_before_it() -> Result<()> {
     assert_eq!(store.load(&ns, session().id, now).await?, Some(session()));
     store.reset(&ns, now).await?;
     store.close().await?;
+    schema.remove().await;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run scripts/test"]
+async fn a_migration_may_work_for_longer_than_a_start_waits_for_others() -> Result<()> {
+    let schema = Schema::new().await;
+    PostgresStore::connect(schema.options())
+        .await?
+        .close()
+        .await?;
+    let long = with_one_more("SELECT pg_sleep(1); ALTER TABLE tenure_session ADD label text");
+    let patience = Duration::from_millis(200);
+    let migrates = PostgresStore::connect_with(schema.options(), &long, patience);
+    // Who waits for it is told so, and finds it done later.
+    let waits = async {
+        loop {
+            match PostgresStore::connect_with(schema.options(), &long, patience).await {
+                Ok(store) => return store.close().await,
+                Err(error) => assert!(error.is_unavailable(), "{error:?}"),
+            }
+        }
+    };
+    let (migrated, waited) = tokio::join!(migrates, waits);
+    migrated?.close().await?;
+    waited?;
+    schema.remove().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: run scripts/test"]
+async fn a_migration_behind_a_backup_lets_running_nodes_pass() -> Result<()> {
+    let schema = Schema::new().await;
+    let ns = Namespace::sessions("portal")?;
+    let now = Timestamp::from_millis_clamped(1);
+    let node = PostgresStore::connect(schema.options()).await?;
+    node.open(&ns, Hooks::Expected).await?;
+    assert_eq!(node.create(&ns, &session(), now).await?, Created::Done);
+
+    let mut backup = PgConnection::connect(&schema.server)
+        .await
+        .expect("connects");
+    let reads = format!("BEGIN; SELECT 1 FROM {}.tenure_session", schema.name);
+    backup.execute(AssertSqlSafe(reads)).await.expect("read");
+    let options = schema.options();
+    let migrates = tokio::spawn(async move {
+        let later = with_one_more("ALTER TABLE tenure_session ADD label text");
+        PostgresStore::connect_with(options, &later, PATIENCE).await
+    });
+    for _ in 0..100 {
+        assert!(node.load(&ns, session().id, now).await?.is_some());
+        assert!(node.touch(&ns, session().id, now).await?);
+        let waits = "SELECT pg_sleep(0.01)";
+        backup.execute(waits).await.expect("it goes on");
+    }
+    assert!(!migrates.is_finished(), "it waits for the backup");
+    backup.execute("COMMIT").await.expect("it is through");
+    migrates.await.expect("no panic")?.close().await?;
+    node.close().await?;
+    schema.remove().await;
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run scripts/test"]
+async fn a_column_whose_type_changed_is_read_by_a_running_node() -> Result<()> {
+    let schema = Schema::new().await;
+    let ns = Namespace::sessions("portal")?;
+    let now = Timestamp::from_millis_clamped(1);
+    let node = PostgresStore::connect(schema.options()).await?;
+    node.open(&ns, Hooks::Expected).await?;
+    assert_eq!(node.create(&ns, &session(), now).await?, Created::Done);
+    assert!(node.load(&ns, session().id, now).await?.is_some());
+    let change = format!(
+        "ALTER TABLE {}.tenure_session ALTER last_failure TYPE varchar, \
+         ALTER principal TYPE varchar COLLATE \"C\"",
+        schema.name
+    );
+    let mut outsider = PgConnection::connect(&schema.server)
+        .await
+        .expect("connects");
+    outsider
+        .execute(AssertSqlSafe(change))
+        .await
+        .expect("altered");
+    assert!(node.load(&ns, session().id, now).await?.is_some());
+    assert!(node.touch(&ns, session().id, now).await?);
+    node.close().await?;
     schema.remove().await;
     Ok(())
 }

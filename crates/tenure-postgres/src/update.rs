@@ -102,6 +102,10 @@ impl Operation for Update {
         payload.map_or(0, Payload::len)
     }
 
+    fn session(&self) -> Option<(Namespace, SessionId)> {
+        Some((self.ns.clone(), self.id))
+    }
+
     async fn run_all(updates: &[&Self], db: &mut Db) -> Result<Vec<Updated>> {
         let Some(first) = updates.first() else {
             return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! One connection at work: what is sent again, and what is told to whom.
+//! One connection, and how calls are carried out on it: what is sent again.
 
 use std::time::Duration;
 
@@ -7,14 +7,15 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::db::Db;
-use crate::error::{had_no_effect, is_broken};
+use crate::error::{had_no_effect, is_broken, left_it_in_order};
 use crate::job::{Job, Needs};
 use crate::link::Link;
+use crate::settings::lock_patience;
 
 /// How often a statement is sent in all that others got in the way of.
 const ATTEMPTS: u32 = 4;
 
-/// A connection, and how calls are carried out on it.
+/// A connection at work, or ready for it.
 pub(crate) struct Worker {
     link: Link,
     deadline: Duration,
@@ -33,35 +34,28 @@ impl Worker {
 
     /// Takes leave of the server.
     pub(crate) async fn leave(mut self) {
-        self.link.close().await;
+        // One that does not answer is left without.
+        let _ = timeout(self.deadline, self.link.close()).await;
     }
 
-    /// Carries out a job, and answers its callers.
-    pub(crate) async fn carry_out(&mut self, mut job: Box<dyn Job>) {
-        match self.patiently(&mut *job).await {
-            Ok(()) => job.answer(),
-            // Whose value it was shows when each is alone with its own. After `Unavailable` a
-            // write may have happened, and must not be made twice.
-            Err(error) if job.callers() > 1 && !error.is_unavailable() => {
-                for mut one in job.split() {
-                    match self.patiently(&mut *one).await {
-                        Ok(()) => one.answer(),
-                        Err(error) => one.fail(error),
-                    }
-                }
-            }
-            Err(error) => job.fail(error),
-        }
+    /// Forgets the connection, in whatever state it is.
+    pub(crate) fn abandon(&mut self) {
+        self.link.abandon();
     }
 
-    /// Again where that is safe: where the server says that nothing happened, and where a
-    /// connection broke that was only read from.
-    async fn patiently(&mut self, job: &mut dyn Job) -> Result<()> {
+    /// How long a statement waits for others' locks.
+    pub(crate) fn lock_patience(&self) -> Duration {
+        lock_patience(self.deadline)
+    }
+
+    /// Carries out a job: again where that is safe, where the server says that nothing
+    /// happened, and where a connection broke that was only read from.
+    pub(crate) async fn patiently(&mut self, job: &mut dyn Job) -> Result<()> {
         let mut reads_again = job.needs() == Needs::Reading && self.link.is_open();
         for _ in 1..ATTEMPTS {
             match self.attempt(job).await {
-                Err(error) if had_no_effect(&error) => {
-                    tracing::debug!(%error, "others got in the way: once more");
+                Err(error) if had_no_effect(&error) && !job.is_abandoned() => {
+                    tracing::debug!(%error, "nothing happened: once more");
                 }
                 Err(error) if reads_again && is_broken(&error) => reads_again = false,
                 outcome => return outcome,
@@ -79,9 +73,10 @@ impl Worker {
                 self.deadline.as_millis()
             )))
         });
-        // The one way to be sure that nothing is left under way on it.
-        if outcome.as_ref().is_err_and(Error::is_unavailable) {
-            self.link.abandon();
+        match &outcome {
+            // The one way to be sure that nothing is left under way on it.
+            Err(error) if !left_it_in_order(error) => self.link.abandon(),
+            _ => self.link.used(),
         }
         outcome
     }
@@ -91,11 +86,13 @@ async fn run(job: &mut dyn Job, db: &mut Db) -> Result<()> {
     if job.needs() != Needs::Transaction && !db.is_pooled_by_transaction() {
         return job.run(db).await;
     }
-    db.simply("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    db.begin().await?;
     match job.run(db).await {
         Ok(()) => db.simply("COMMIT").await,
         Err(error) => {
-            db.simply("ROLLBACK").await?;
+            if !is_broken(&error) {
+                db.simply("ROLLBACK").await?;
+            }
             Err(error)
         }
     }

@@ -31,7 +31,6 @@ impl Pgbouncer {
                  auth_type = trust\n\
                  auth_file = {users}\n\
                  pool_mode = {mode}\n\
-                 ignore_startup_parameters = extra_float_digits\n\
                  default_pool_size = 20\n\
                  max_db_connections = 200\n\
                  server_idle_timeout = 1\n\

@@ -29,6 +29,29 @@ impl Postgres {
                 .args(["--no-locale", "--no-sync", "--pgdata", &data])
                 .current_dir(folder.path()),
         );
+        Self::run(
+            folder,
+            more,
+            "database system is ready to accept connections",
+        )
+    }
+
+    /// A standby with all that this one has written, which has to be down. It hears of nothing
+    /// that comes later.
+    pub(crate) fn copy_as_standby(&self) -> Self {
+        let folder = Folder::new();
+        let data = self.server.folder().join("data");
+        let copied = folder.path().join("data");
+        let mut copy = folder.owner().command("cp");
+        run_to_the_end(copy.arg("-a").arg(data).arg(&copied));
+        std::fs::remove_file(copied.join("postmaster.pid")).expect("it was killed");
+        folder.write("data/standby.signal", "");
+        Self::run(folder, &[], "ready to accept read-only connections")
+    }
+
+    /// In this folder, where its data is.
+    fn run(folder: Folder, more: &[(&str, &str)], ready: &'static str) -> Self {
+        let data = folder.path().join("data").display().to_string();
         let port = ports::free();
         let mut command = vec![
             binaries::POSTGRES.path().display().to_string(),
@@ -49,7 +72,7 @@ impl Postgres {
         let server = Server::start(Recipe {
             folder,
             command,
-            ready: "database system is ready to accept connections",
+            ready,
             // At once, and without the piece of shared memory that a killed one leaves.
             last: "QUIT",
         });
