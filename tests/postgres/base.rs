@@ -74,9 +74,18 @@ impl Base {
     }
 
     pub(crate) async fn until_nobody_is_connected(&self) {
+        self.until_connected(0).await;
+    }
+
+    /// Besides the one that asks.
+    pub(crate) async fn until_only_one_is_connected(&self) {
+        self.until_connected(1).await;
+    }
+
+    async fn until_connected(&self, connections: i64) {
         const CONNECTED: &str = "SELECT count(*), pg_sleep(0.01)::text FROM pg_stat_activity \
              WHERE application_name = current_schema() AND pid <> pg_backend_pid()";
-        while self.row::<(i64, String)>(CONNECTED).await.0 > 0 {}
+        while self.row::<(i64, String)>(CONNECTED).await.0 > connections {}
     }
 
     /// Until none of the base's connections was used for longer than a store relies on it.

@@ -68,7 +68,7 @@ pub(crate) async fn call(store: &Arc<dyn SessionStore>, kind: &str, number: u64)
         "end" => {
             let (logout, queue) = (EndReason::Logout, After::Queue);
             store
-                .end(&ns, session, logout, queue, at(1))
+                .end(&ns, session, None, logout, queue, at(1))
                 .await
                 .map(drop)
         }

@@ -14,6 +14,7 @@ mod races;
 mod rights;
 mod runtimes;
 mod schemas;
+mod snapshots;
 mod standby;
 
 #[path = "../support/mod.rs"]

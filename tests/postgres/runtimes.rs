@@ -58,8 +58,10 @@ fn a_store_serves_one_runtime_after_another() {
             }
             tasks.join_all().await;
             // Calls of every kind are under way when it ends, in tasks and in the callers' hands.
-            for number in TASKS..2 * TASKS {
-                let kind = ["load", "touch", "claim", "log in", "end"][number as usize % 5];
+            let kinds = ["load", "touch", "claim", "log in", "end"]
+                .into_iter()
+                .cycle();
+            for (number, kind) in (TASKS..2 * TASKS).zip(kinds) {
                 let mut begun = Neglected::new(&store, kind, number);
                 begun.step();
                 if number % 2 == 0 {

@@ -56,7 +56,7 @@ async fn a_schema_that_comes_before_the_stores_own_changes_nothing() {
         assert!(has_session(node, 1).await);
     }
     let (logout, queue) = (EndReason::Logout, After::Queue);
-    let ended = next.end(&portal(), id(1), logout, queue, at(1)).await;
+    let ended = next.end(&portal(), id(1), None, logout, queue, at(1)).await;
     assert!(ended.expect("answers").is_some());
     for node in [running, next] {
         assert!(!has_session(&node, 1).await);

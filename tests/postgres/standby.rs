@@ -38,9 +38,13 @@ mod own_server {
         primary.server.restart();
         // Which the standby never hears of.
         let (logout, queue) = (EndReason::Logout, After::Queue);
-        let mut ended = store.end(&portal(), id(1), logout, queue, at(1)).await;
+        let mut ended = store
+            .end(&portal(), id(1), None, logout, queue, at(1))
+            .await;
         if ended.is_err() {
-            ended = store.end(&portal(), id(1), logout, queue, at(1)).await;
+            ended = store
+                .end(&portal(), id(1), None, logout, queue, at(1))
+                .await;
         }
         assert!(ended.expect("answers").is_some());
 
@@ -52,11 +56,11 @@ mod own_server {
                 .await
                 .expect_err("there is no primary");
             // The connection that was cut says so at first.
-            let error = match error.to_string().contains("standby") {
-                true => error,
-                false => call(&store, kind, 1)
-                    .await
-                    .expect_err("there is no primary"),
+            let error = if error.to_string().contains("standby") {
+                error
+            } else {
+                let again = call(&store, kind, 1).await;
+                again.expect_err("there is no primary")
             };
             assert_standby(&error, kind);
         }

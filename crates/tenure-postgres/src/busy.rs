@@ -72,7 +72,7 @@ impl Busy {
                 return Some(self);
             }
             // If something came in between, it is this one's to do.
-            self.worker = self.pool.rest(self.worker.take()?).err();
+            self.worker = self.pool.rest(self.worker.take()?);
             self.worker.as_ref()?;
         }
     }

@@ -6,7 +6,8 @@ use sqlx::postgres::PgRow;
 use tenure_store::{Claimed, Ended, Error, Namespace, Result, SessionId, Timestamp};
 
 use crate::db::Db;
-use crate::due::{MAX_ROWS, candidates, forget_resets, next_due, still_due};
+use crate::due::{MAX_ROWS, candidates, firsts, forget_resets, next, still_due, with_floors};
+use crate::floors::{Known, Unseen};
 use crate::job::{Needs, Single};
 use crate::row::{columns, get, id, on_namespace, record, time, tombstone, with_namespace};
 
@@ -19,14 +20,16 @@ pub(crate) struct Claim {
     pub(crate) lease: Duration,
     pub(crate) limit: u32,
     pub(crate) now: Timestamp,
+    pub(crate) known: Known,
 }
 
-/// Up to `$4` rows are looked at, up to `$5` bytes of payload come back, and what is taken is held
-/// until `$6`.
+/// Up to `$4` rows are looked at, up to `$13` bytes of payload come back, and what is taken is held
+/// until `$14`.
 ///
 /// - `older`: the epochs before the present one, and the resets that ended them; the first
 ///   eight, as the others' turn comes when these are through.
-/// - `candidate`: the queues merged, oldest first, by the instant before which nobody need look.
+/// - `head`: the first of each queue.
+/// - `candidate`: these merged, oldest first, by the instant before which nobody need look.
 /// - `locked`: those of them that nobody else has locked, if they still are what they were.
 /// - `judged`: whether it `takes` them, and from when they are truly due: the earliest cause of
 ///   an end, or later than anybody thought because they were used. What is due only behind the
@@ -39,23 +42,21 @@ const CLAIM: &str = concat!(
     ", older AS MATERIALIZED (SELECT r.ns, \
      coalesce(lag(r.epoch) OVER (ORDER BY r.epoch), -1) AS above, r.epoch AS upto, r.at \
      FROM n JOIN tenure_reset r ON r.ns = n.ns ORDER BY r.epoch LIMIT 8), \
-     candidate AS MATERIALIZED (SELECT place, due, \
-     sum(size) OVER (ORDER BY due, id) - size AS bytes_before FROM (",
-    candidates!(
-        "$3",
-        ", t.id, t.due_at AS due, octet_length(t.payload) AS size"
-    ),
-    " UNION ALL \
-     SELECT q.place, q.id, least(q.due, o.at), q.size FROM older o \
-     CROSS JOIN LATERAL (SELECT t.ctid AS place, t.id, t.due_at AS due, \
+     head AS MATERIALIZED (SELECT h.*, h.due AS rank FROM (",
+    candidates!("$3", ", t.id, octet_length(t.payload) AS size"),
+    ") h UNION ALL \
+     SELECT q.*, least(q.due, o.at) FROM older o \
+     CROSS JOIN LATERAL (SELECT t.ctid AS place, t.queue, t.due_at AS due, t.id, \
      octet_length(t.payload) AS size FROM tenure_session t WHERE t.ns = o.ns \
-     AND t.queue > o.above AND t.queue <= o.upto \
-     ORDER BY t.queue, t.due_at, t.id LIMIT $4) q \
-     ) c ORDER BY due, id LIMIT $4), \
+     AND t.queue > o.above AND t.queue <= o.upto AND (t.queue, t.due_at) >= ($8, $9) \
+     ORDER BY t.queue, t.due_at, t.id LIMIT $4) q), \
+     candidate AS MATERIALIZED (SELECT place, rank AS due, \
+     sum(size) OVER (ORDER BY rank, id) - size AS bytes_before FROM head \
+     ORDER BY rank, id LIMIT $4), \
      locked AS MATERIALIZED (SELECT s.ctid AS place, s.queue, n.epoch, s.due_at, \
      s.expires_at, s.last_access, s.idle_timeout, s.created, s.lifetime, s.leaves_at \
      FROM n CROSS JOIN tenure_session s \
-     WHERE s.ctid = ANY (ARRAY(SELECT place FROM candidate WHERE bytes_before < $5)) AND ",
+     WHERE s.ctid = ANY (ARRAY(SELECT place FROM candidate WHERE bytes_before < $13)) AND ",
     still_due!("$3"),
     " FOR UPDATE OF s SKIP LOCKED), \
      judged AS MATERIALIZED (SELECT j.*, j.queue < 0 OR (j.queue < j.epoch \
@@ -66,7 +67,7 @@ const CLAIM: &str = concat!(
      FROM locked l LEFT JOIN older o ON l.queue > o.above AND l.queue <= o.upto) j), \
      written AS (UPDATE tenure_session s SET \
      queue = CASE WHEN j.takes THEN -3 ELSE s.queue END, \
-     due_at = CASE WHEN j.takes THEN $6 ELSE j.true_due END, \
+     due_at = CASE WHEN j.takes THEN $14 ELSE j.true_due END, \
      claims = least(s.claims, 2147483646) + j.takes::int, \
      unsettled = least(s.unsettled, 2147483646) + j.takes::int, \
      end_at = CASE WHEN j.takes THEN coalesce(s.end_at, j.true_due) END, \
@@ -76,10 +77,13 @@ const CLAIM: &str = concat!(
      WHEN least(j.created + j.lifetime, 9007199254740992) THEN 3 ELSE 5 END) END \
      FROM judged j WHERE s.ctid = j.place RETURNING j.takes, j.true_due, ",
     columns!(),
-    ") SELECT t.*, w.* FROM (SELECT (SELECT count(*) FROM candidate) AS candidates, \
-     (SELECT count(*) FROM older) AS resets, (SELECT hooks_expected FROM n) AS hooks_expected, ",
-    next_due!("(n.epoch), (-1), (-3)"),
-    " AS next_due) t LEFT JOIN written w ON true ORDER BY w.true_due, w.id"
+    "), ",
+    next!(),
+    " SELECT t.*, w.* FROM (SELECT (SELECT count(*) FROM candidate) AS candidates, \
+     (SELECT count(*) FROM older) AS resets, (SELECT hooks_expected FROM n) AS hooks_expected, \
+     (SELECT min(due_at) FROM next) AS next_due, ",
+    firsts!(),
+    ") t LEFT JOIN written w ON true ORDER BY w.true_due, w.id"
 );
 
 impl Single for Claim {
@@ -88,12 +92,17 @@ impl Single for Claim {
 
     async fn run(&self, db: &mut Db) -> Result<Claimed> {
         let limit = i64::from(self.limit.min(MAX_ROWS));
-        let claim = on_namespace(CLAIM, &self.ns)
-            .bind(self.now.as_millis())
-            .bind(limit)
+        let now = self.now.as_millis();
+        let claim = on_namespace(CLAIM, &self.ns).bind(now).bind(limit);
+        let reading = self.known.begin(&self.ns);
+        let claim = with_floors(claim, &reading.floors)
             .bind(MAX_BYTES)
             .bind(self.now.plus(self.lease).as_millis());
-        let rows = db.rows(claim).await?;
+        let read = db.rows(claim).await;
+        let first = read.as_ref().ok().and_then(|rows| rows.first());
+        let first = first.map(|row| (row, Unseen::NoneUpTo(now)));
+        self.known.learn(&self.ns, &reading, first)?;
+        let rows = read?;
         let mut ended = Vec::with_capacity(rows.len());
         let (mut written, mut next_due) = (0, None);
         for row in &rows {

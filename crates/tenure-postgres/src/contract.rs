@@ -159,6 +159,7 @@ impl SessionStore for PostgresStore {
             lease,
             limit,
             now,
+            known: self.known.clone(),
         };
         self.chores.submit(claim).await
     }
@@ -200,8 +201,14 @@ impl SessionStore for PostgresStore {
 
     async fn purge(&self, ns: &Namespace, limit: u32, now: Timestamp) -> Result<Purged> {
         check_limit(limit)?;
-        let ns = ns.clone();
-        self.chores.submit(Purge { ns, limit, now }).await
+        let (ns, known) = (ns.clone(), self.known.clone());
+        let purge = Purge {
+            ns,
+            limit,
+            now,
+            known,
+        };
+        self.chores.submit(purge).await
     }
 
     async fn inspect(

@@ -1,9 +1,10 @@
-//! What is due in a namespace. In the statements `$3` is now, and `$4` how many rows may be
-//! looked at.
+//! What is due in a namespace. In the statements `$3` is now, `$4` how many rows may be looked at,
+//! and `$5` to `$12` are the queues' [floors](crate::floors).
 
 use tenure_store::{Namespace, Result};
 
-use crate::db::Db;
+use crate::db::{Db, Statement};
+use crate::floors::Floors;
 use crate::row::{on_namespace, with_namespace};
 
 /// One step looks at no more rows.
@@ -21,12 +22,13 @@ pub(crate) const MAX_ROWS: u32 = 1000;
 macro_rules! candidates {
     ($waiting:literal, $more:literal) => {
         concat!(
-            "SELECT q.* FROM n CROSS JOIN LATERAL (VALUES (n.epoch, $3), (-1, ",
+            "SELECT q.* FROM n CROSS JOIN LATERAL (VALUES (n.epoch, $3, $5::bigint), (-1, ",
             $waiting,
-            "), (-3, $3)) AS a (queue, upto) CROSS JOIN LATERAL (SELECT t.ctid AS place",
+            ", $6), (-3, $3, $7)) AS a (queue, upto, floor) \
+             CROSS JOIN LATERAL (SELECT t.ctid AS place, t.queue, t.due_at AS due",
             $more,
             " FROM tenure_session t WHERE t.ns = n.ns AND t.queue = a.queue \
-             AND t.due_at <= a.upto ORDER BY t.due_at, t.id LIMIT $4) q"
+             AND t.due_at >= a.floor AND t.due_at <= a.upto ORDER BY t.due_at, t.id LIMIT $4) q"
         )
     };
 }
@@ -41,19 +43,48 @@ macro_rules! still_due {
         )
     };
 }
-/// The first instant behind `$3` at which something in these queues is due.
-macro_rules! next_due {
-    ($queues:literal) => {
-        concat!(
-            "(SELECT min(q.due_at) FROM n CROSS JOIN LATERAL (VALUES ",
-            $queues,
-            ") AS a (queue) CROSS JOIN LATERAL (SELECT t.due_at FROM tenure_session t \
-             WHERE t.ns = n.ns AND t.queue = a.queue AND t.due_at > $3 \
-             ORDER BY t.due_at LIMIT 1) q)"
-        )
+/// Of the rows that a statement read as `head`, where each queue's first was; and the first
+/// instants behind `$3` at which something in these queues is due.
+macro_rules! firsts {
+    () => {
+        "(SELECT epoch FROM n) AS epoch, \
+         (SELECT min(due) FROM head WHERE queue = (SELECT epoch FROM n)) AS first_live, \
+         (SELECT min(due) FROM head WHERE queue = -1) AS first_waiting, \
+         (SELECT min(due) FROM head WHERE queue = -3) AS first_held, \
+         (SELECT min(queue) FROM head WHERE queue BETWEEN 0 AND (SELECT epoch - 1 FROM n)) \
+         AS first_older, (SELECT due FROM head WHERE queue BETWEEN 0 AND (SELECT epoch - 1 FROM n) \
+         ORDER BY queue, due LIMIT 1) AS first_older_due, \
+         (SELECT due_at FROM next WHERE queue >= 0) AS next_live, \
+         (SELECT due_at FROM next WHERE queue = -1) AS next_waiting, \
+         (SELECT due_at FROM next WHERE queue = -3) AS next_held"
     };
 }
-pub(crate) use {candidates, next_due, still_due};
+macro_rules! next {
+    () => {
+        "next AS MATERIALIZED (SELECT a.queue, q.due_at FROM n CROSS JOIN LATERAL (VALUES \
+         (n.epoch, $10::bigint), (-1, $11), (-3, $12)) AS a (queue, floor) \
+         CROSS JOIN LATERAL (SELECT t.due_at FROM tenure_session t \
+         WHERE t.ns = n.ns AND t.queue = a.queue AND t.due_at > greatest($3, a.floor) \
+         ORDER BY t.due_at LIMIT 1) q)"
+    };
+}
+pub(crate) use {candidates, firsts, next, still_due};
+
+/// The floors, behind what comes before them in the statements here.
+pub(crate) fn with_floors<'q>(statement: Statement<'q>, floors: &Floors) -> Statement<'q> {
+    let Floors { due, older, later } = *floors;
+    let [live, waiting, held] = due;
+    let [later_live, later_waiting, later_held] = later;
+    statement
+        .bind(live)
+        .bind(waiting)
+        .bind(held)
+        .bind(older.0)
+        .bind(older.1)
+        .bind(later_live)
+        .bind(later_waiting)
+        .bind(later_held)
+}
 
 /// Forgets the resets of which no session is left, but for the latest: a creation that was
 /// under way during two of them may yet appear in an older epoch, and counts as ended by the

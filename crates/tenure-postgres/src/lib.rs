@@ -94,6 +94,7 @@ mod due;
 mod end;
 mod error;
 mod fields;
+mod floors;
 mod home;
 mod inline;
 mod job;

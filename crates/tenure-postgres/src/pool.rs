@@ -50,8 +50,10 @@ pub(crate) struct State {
     /// Calls that met a lock that somebody keeps, each alone, and later ones of the same
     /// sessions: tried one at a time, so that no other waits for the lock.
     locked: VecDeque<Box<dyn Job>>,
-    /// Whether one of them is being tried, and of which session it is.
-    trying: Option<Option<(Namespace, SessionId)>>,
+    /// Whether one of them is being tried.
+    trying: bool,
+    /// Of which session that is.
+    tried: Option<(Namespace, SessionId)>,
     idle: Vec<Worker>,
     /// How many connections are at work.
     busy: usize,
@@ -65,7 +67,8 @@ impl Pool {
         let state = State {
             waiting: VecDeque::new(),
             locked: VecDeque::new(),
-            trying: None,
+            trying: false,
+            tried: None,
             idle,
             busy: 0,
             inline: Vec::new(),
@@ -89,7 +92,7 @@ impl Pool {
         }
         let is_locked = state.is_locked(&*job);
         // A connection that waits for somebody's lock takes nobody along.
-        let working = state.busy - usize::from(state.trying.is_some());
+        let working = state.busy - usize::from(state.trying);
         let goes_along = self.order == Order::Joining && working > 0;
         if !goes_along
             && !is_locked
@@ -171,10 +174,10 @@ impl Pool {
     pub(crate) fn next(&self, done: Turn) -> Option<(Turn, VecDeque<Box<dyn Job>>)> {
         let mut state = self.state();
         let is_empty = state.waiting.is_empty();
-        if state.trying.is_none() && (is_empty || done == Turn::Waiting) {
+        if !state.trying && (is_empty || done == Turn::Waiting) {
             while let Some(job) = state.locked.pop_front() {
                 if !job.is_abandoned() {
-                    state.trying = Some(job.session());
+                    (state.trying, state.tried) = (true, job.session());
                     return Some((Turn::Locked, [job].into()));
                 }
             }
@@ -183,11 +186,11 @@ impl Pool {
         (!batch.is_empty()).then(|| (Turn::Waiting, join(batch).into()))
     }
 
-    /// Takes back a connection that has nothing to do, if that is still so.
-    pub(crate) fn rest(&self, worker: Worker) -> std::result::Result<(), Worker> {
+    /// Takes a connection that has nothing to do; gives it back if that is no longer so.
+    pub(crate) fn rest(&self, worker: Worker) -> Option<Worker> {
         let mut state = self.state();
         if state.has_work() {
-            return Err(worker);
+            return Some(worker);
         }
         state.busy -= 1;
         if state.closed {
@@ -196,7 +199,7 @@ impl Pool {
         } else {
             state.idle.push(worker);
         }
-        Ok(())
+        None
     }
 
     /// Takes back a connection whose owner was dropped, and what this had not begun.
@@ -217,18 +220,21 @@ impl Pool {
         let mut state = self.state();
         let session = job.session();
         state.locked.push_back(job);
-        let is_late = |job: &Box<dyn Job>| job.session() == session && !job.has_time_for(turn);
-        let (late, kept) = std::mem::take(&mut state.locked)
-            .into_iter()
-            .partition(is_late);
-        state.locked = kept;
-        let late: VecDeque<_> = late;
-        late.into()
+        let mut late = Vec::new();
+        for job in std::mem::take(&mut state.locked) {
+            if job.session() == session && !job.has_time_for(turn) {
+                late.push(job);
+            } else {
+                state.locked.push_back(job);
+            }
+        }
+        late
     }
 
     /// The call that met a lock is not being tried any more.
     pub(crate) fn tried(&self) {
-        self.state().trying = None;
+        let mut state = self.state();
+        (state.trying, state.tried) = (false, None);
     }
 
     /// A caller's call is done, or somebody else's.
@@ -257,19 +263,17 @@ impl Pool {
 
 impl State {
     fn has_work(&self) -> bool {
-        !self.waiting.is_empty() || (self.trying.is_none() && !self.locked.is_empty())
+        !self.waiting.is_empty() || (!self.trying && !self.locked.is_empty())
     }
 
     /// Whether a call of the same session waits for a lock.
     fn is_locked(&self, job: &dyn Job) -> bool {
-        if self.trying.is_none() && self.locked.is_empty() {
+        if !self.trying && self.locked.is_empty() {
             return false;
         }
         job.session().is_some_and(|session| {
-            let trying = self.trying.iter().flatten();
             let mut locked = self.locked.iter().filter_map(|job| job.session());
-            trying.into_iter().any(|other| *other == session)
-                || locked.any(|other| other == session)
+            self.tried.as_ref() == Some(&session) || locked.any(|other| other == session)
         })
     }
 }

@@ -68,9 +68,11 @@ impl Settings {
     }
 
     fn sets(&self, set: &str) -> String {
-        let sets = self.0.iter();
-        sets.map(|(name, value)| format!("{set} {name} = {value}; "))
-            .collect()
+        let sets = self
+            .0
+            .iter()
+            .map(|(name, value)| format!("{set} {name} = {value}; "));
+        sets.collect::<Vec<_>>().concat()
     }
 }
 

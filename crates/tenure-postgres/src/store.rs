@@ -14,6 +14,7 @@ use crate::access::{LOAD, TOUCH};
 use crate::create::CREATE;
 use crate::end::{DISCARD, END};
 use crate::error::at_the_start;
+use crate::floors::Known;
 use crate::link::{Link, open};
 use crate::migrate::{self, check, known, latest, migrate};
 use crate::options::{PostgresOptions, Source};
@@ -36,6 +37,7 @@ pub struct PostgresStore {
     /// What looks at many sessions because an operator asks. No lease waits for it.
     pub(crate) walks: Queue,
     deadline: Duration,
+    pub(crate) known: Known,
     /// Closed once the last connection is.
     presence: Mutex<mpsc::Receiver<()>>,
 }
@@ -119,6 +121,7 @@ impl PostgresStore {
             payload_limit: options.payload_limit,
             schema_expected: latest(migrations),
             deadline: options.deadline,
+            known: Known::new(options.deadline),
             reads: serve(options.readers, READING, AT_ONCE).await?,
             writes: serve(options.writers, WRITING, PATIENCE).await?,
             chores: serve(1, &[], AT_ONCE).await?,

@@ -149,19 +149,16 @@ async fn a_migration_may_work_for_longer_than_a_start_waits_for_others() -> Resu
         .await?;
     let long = with_one_more("SELECT pg_sleep(1); ALTER TABLE tenure_session ADD label text");
     let patience = Duration::from_millis(200);
-    let migrates = PostgresStore::connect_with(schema.options(), &long, patience);
-    // Who waits for it is told so, and finds it done later.
-    let waits = async {
-        loop {
-            match PostgresStore::connect_with(schema.options(), &long, patience).await {
-                Ok(store) => return store.close().await,
-                Err(error) => assert!(error.is_unavailable(), "{error:?}"),
-            }
+    // Who waits for the other is told so, and finds it done later.
+    let starts = async || loop {
+        match PostgresStore::connect_with(schema.options(), &long, patience).await {
+            Ok(store) => return store.close().await,
+            Err(error) => assert!(error.is_unavailable(), "{error:?}"),
         }
     };
-    let (migrated, waited) = tokio::join!(migrates, waits);
-    migrated?.close().await?;
-    waited?;
+    let (one, other) = tokio::join!(starts(), starts());
+    one?;
+    other?;
     schema.remove().await;
     Ok(())
 }
