@@ -5,6 +5,9 @@
 //! uses, and what did not change is written back as it came.
 
 mod by_name;
+#[cfg(test)]
+mod forms;
+mod guard;
 mod limits;
 mod name;
 mod value;

@@ -1,13 +1,19 @@
 //! One value, as MessagePack with the names of fields, so that a user's type can gain
 //! some and tools can show what they find.
 //!
+//! A type may have two forms, one for people and one for machines, as an IP address has. The
+//! one for people is written: inside tagged, untagged and flattened types serde reads that one
+//! only. What was written when it was the other is still read.
+//!
 //! A serialiser's own messages are not passed on: they quote the value.
 
 use bytes::Bytes;
-use rmp_serde::{Deserializer, decode, encode};
+use rmp_serde::config::SerializerConfig;
+use rmp_serde::{Deserializer, Serializer, decode, encode};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
+use super::guard::{Guard, REFUSALS};
 use crate::{Error, Result};
 
 /// How many arrays and maps may be inside one another; as many as `serde_json` reads.
@@ -23,12 +29,16 @@ const USUAL: usize = 512;
 /// `Attribute` for a value that cannot be encoded, or that could not be read again.
 pub(crate) fn encode_value<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<Bytes> {
     let mut bytes = Vec::with_capacity(USUAL);
-    encode::write_named(&mut bytes, value).map_err(|error| {
+    let mut writer = Serializer::new(&mut bytes)
+        .with_struct_map()
+        .with_human_readable();
+    value.serialize(Guard(&mut writer)).map_err(|error| {
         let why = match error {
-            encode::Error::DepthLimitExceeded => TOO_DEEP,
-            _ => "its type refuses to be encoded",
+            encode::Error::DepthLimitExceeded => Some(TOO_DEEP),
+            encode::Error::Syntax(said) => REFUSALS.into_iter().find(|why| *why == said),
+            _ => None,
         };
-        refused(name, why)
+        refused(name, why.unwrap_or("its type refuses to be encoded"))
     })?;
     check_depth(&bytes).map_err(|error| refused(name, fault(&error)))?;
     Ok(bytes.into())
@@ -40,16 +50,28 @@ pub(crate) fn encode_value<T: Serialize + ?Sized>(name: &str, value: &T) -> Resu
 /// `Attribute` if it is not one of this type.
 pub(crate) fn decode_value<T: DeserializeOwned>(name: &str, bytes: &Bytes) -> Result<T> {
     let decoded = check_depth(bytes).and_then(|()| {
-        let mut deserializer = reader(bytes);
-        let value = T::deserialize(&mut deserializer)?;
-        // Nothing must be left. The deserialiser does not tell where it is, but reading on
-        // fails at the first byte of a value exactly if there is none.
-        match bool::deserialize(&mut deserializer) {
-            Err(decode::Error::InvalidMarkerRead(_)) => Ok(value),
-            _ => Err(decode::Error::LengthMismatch(0)),
-        }
+        let mut for_people = reader(bytes).with_human_readable();
+        read_whole(&mut for_people).or_else(|error| {
+            // As it was written once. The first error is the one to tell of.
+            read_whole(&mut reader(bytes)).map_err(|_| error)
+        })
     });
     decoded.map_err(|error| refused(name, fault(&error)))
+}
+
+fn read_whole<'de, T, R, C>(deserializer: &mut Deserializer<R, C>) -> Result<T, decode::Error>
+where
+    T: DeserializeOwned,
+    R: decode::ReadSlice<'de>,
+    C: SerializerConfig,
+{
+    let value = T::deserialize(&mut *deserializer)?;
+    // Nothing must be left. The deserialiser does not tell where it is, but reading on
+    // fails at the first byte of a value exactly if there is none.
+    match bool::deserialize(deserializer) {
+        Err(decode::Error::InvalidMarkerRead(_)) => Ok(value),
+        _ => Err(decode::Error::LengthMismatch(0)),
+    }
 }
 
 /// The deserialiser counts how deep it is everywhere but in enums, and would follow those
