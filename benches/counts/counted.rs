@@ -199,7 +199,7 @@ impl World {
 }
 
 async fn built(store: &Arc<dyn SessionStore>, touch_resolution: Duration) -> Sessions {
-    let secret = "72ae5d3f0aa0f4a2f4ab2f3dd6fda1f4bd9a53e1fc39ac0bdd1bc6fcf8d8e51f";
+    let secret = "c17e2b9058d4a63f10b7e5928cfa4d6137e90b52d8c6f41ea37b5d0294c8fe61";
     let secret = MasterSecret::from_text(secret).expect("a good secret");
     let keys = KeyRing::new("2026-11", secret).expect("a good name");
     let now = Timestamp::from_millis_clamped(NOW);

@@ -47,7 +47,8 @@ impl KeyRing {
     /// A ring of one key.
     ///
     /// # Errors
-    /// `Key` for a name other than 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
+    /// `Key` for a name other than 1 to 64 characters of `A-Z a-z 0-9 . _ -`, and for one
+    /// that is itself the text of a secret.
     pub fn new(name: &str, secret: MasterSecret) -> Result<Self> {
         Ok(Self {
             primary: Named::new(name, secret, None)?,
@@ -77,8 +78,8 @@ impl KeyRing {
     ///
     /// ```text
     /// # name   secret, as of `openssl rand -hex 32`
-    /// 2026-11  f5a8d1774f6b7cd0b0fd5ab2a6e96e0db2f8f6e2d0f0e6b1e0a87c1f3f0c9d42
-    /// 2026-05  9tq0v3Yk5o8hE2sV1lqN6b4cXwzKJtR7uAe0mGpDfHI= until 2027-01-01T00:00:00Z
+    /// 2026-11  <64 hexadecimal digits>
+    /// 2026-05  <or 44 characters of base64> until 2027-01-01T00:00:00Z
     /// ```
     ///
     /// Words are separated by blanks. A secret is [text](MasterSecret::from_text) without
@@ -177,6 +178,13 @@ impl Named {
                 "a key's name has 1 to 64 characters of A-Z a-z 0-9 . _ -, and is not the secret",
             ));
         }
+        // Names are printed. Two lines that became one have a secret where the name is.
+        if MasterSecret::is_written_as(name) {
+            return Err(Error::Key(
+                "the name of a key is the text of a secret: was a line break lost? Give the key a \
+                 name, and take another secret if this one was shown to anybody",
+            ));
+        }
         Ok(Arc::new(Self {
             name: name.into(),
             secret,
@@ -217,6 +225,32 @@ mod tests {
             refusal(KeyRing::new(bad, master(1)));
         }
         assert!(KeyRing::new(&"a".repeat(64), master(1)).is_ok());
+    }
+
+    /// Names are printed.
+    #[test]
+    fn the_text_of_a_secret_is_no_name() {
+        let bytes = crate::test_support::random_bytes(3);
+        let hex = data_encoding::HEXLOWER.encode(&bytes);
+        // Some that base64 writes without a sign that no name has; of 33 bytes with no padding.
+        let base64 = |more: &[u8]| {
+            (0..).find_map(|seed| {
+                let bytes = [&crate::test_support::random_bytes(seed)[..], more].concat();
+                let text = data_encoding::BASE64.encode(&bytes);
+                let text = text.trim_end_matches('=');
+                (!text.contains(['+', '/'])).then(|| text.to_owned())
+            })
+        };
+        let [padded, whole] = [b"".as_slice(), b"x"].map(|more| base64(more).expect("many"));
+        for secret in [hex.as_str(), &hex.to_uppercase(), &padded, &whole] {
+            let told = refusal(KeyRing::new(secret, master(1)));
+            assert!(told.contains("line break"), "{told}");
+            let ring = KeyRing::new("new", master(1)).expect("a good name");
+            refusal(ring.accept(secret, master(2)));
+            let line = format!("{secret} {}", data_encoding::HEXLOWER.encode(&bytes));
+            let refused = KeyRing::from_text(&line).expect_err("no name");
+            assert!(!format!("{refused} {refused:?}").contains(&secret[..6]));
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::Path;
 
-use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
+use data_encoding::{BASE64, BASE64_NOPAD, HEXLOWER_PERMISSIVE};
 use zeroize::Zeroizing;
 
 use crate::{Error, OsRandomness, Randomness, Result, secret_text};
@@ -29,8 +29,7 @@ macro_rules! refuse {
 /// ```
 /// use tenure::MasterSecret;
 ///
-/// let text = "72ae5d3f0aa0f4a2f4ab2f3dd6fda1f4bd9a53e1fc39ac0bdd1bc6fcf8d8e51f";
-/// let secret = MasterSecret::from_text(text)?;
+/// let secret = MasterSecret::generate()?; // or from_env, from_file, from_text
 /// assert_eq!(format!("{secret:?}"), "MasterSecret(..)");
 /// assert!(MasterSecret::from_text("changeme").is_err());
 /// # Ok::<(), tenure::Error>(())
@@ -38,8 +37,9 @@ macro_rules! refuse {
 ///
 /// # Errors
 /// All ways to make one fail with [`Error::Key`], which says what to do, for a secret
-/// that is too short or too long, or that nobody drew at random: a repeated pattern,
-/// bytes that count up, fewer than 12 different bytes.
+/// that is too short or too long, that nobody drew at random (a repeated pattern, bytes
+/// that count up, fewer than 12 different bytes), or that was once printed in this
+/// documentation.
 pub struct MasterSecret(Zeroizing<Vec<u8>>);
 
 impl MasterSecret {
@@ -66,7 +66,16 @@ impl MasterSecret {
         if distinct(&secret) < LEAST_DISTINCT {
             return refuse!("the master secret has too few different bytes to be random");
         }
+        if PRINTED.contains(&secret.as_slice()) {
+            return refuse!("the master secret is a sample from the documentation");
+        }
         Ok(Self(secret))
+    }
+
+    /// Whether a text that should be something else is that of a secret, padded or not.
+    pub(crate) fn is_written_as(text: &str) -> bool {
+        let unpadded = BASE64_NOPAD.decode(text.as_bytes());
+        Self::from_text(text).is_ok() || unpadded.is_ok_and(|bytes| Self::from_bytes(bytes).is_ok())
     }
 
     /// The secret written as hexadecimal digits (of either case), or else as standard
@@ -128,6 +137,17 @@ impl fmt::Debug for MasterSecret {
     }
 }
 
+/// Samples that were good secrets: whoever copied one has a key that everybody knows. What is
+/// printed today cannot be read as one.
+const PRINTED: [&[u8]; 3] = [
+    b"\x72\xae\x5d\x3f\x0a\xa0\xf4\xa2\xf4\xab\x2f\x3d\xd6\xfd\xa1\xf4\
+      \xbd\x9a\x53\xe1\xfc\x39\xac\x0b\xdd\x1b\xc6\xfc\xf8\xd8\xe5\x1f",
+    b"\xf5\xa8\xd1\x77\x4f\x6b\x7c\xd0\xb0\xfd\x5a\xb2\xa6\xe9\x6e\x0d\
+      \xb2\xf8\xf6\xe2\xd0\xf0\xe6\xb1\xe0\xa8\x7c\x1f\x3f\x0c\x9d\x42",
+    b"\xf6\xda\xb4\xbf\x76\x24\xe6\x8f\x21\x13\x6b\x15\xd6\x5a\x8d\xe9\
+      \xbe\x1c\x5f\x0c\xca\x26\xd4\x7b\xb8\x07\xb4\x98\x6a\x43\x7c\x72",
+];
+
 /// 32 random bytes have fewer different ones less than once in 10^15 times; words and
 /// numbers often do.
 const LEAST_DISTINCT: usize = 12;
@@ -184,6 +204,55 @@ mod tests {
             assert!(told.contains("openssl rand -hex 32"), "{weak:?}: {told}");
         }
         assert!(MasterSecret::from_bytes(random_bytes(1)).is_ok());
+    }
+
+    #[test]
+    fn samples_that_were_printed_once_are_refused() {
+        for sample in [
+            "72ae5d3f0aa0f4a2f4ab2f3dd6fda1f4bd9a53e1fc39ac0bdd1bc6fcf8d8e51f",
+            "F5A8D1774F6B7CD0B0FD5AB2A6E96E0DB2F8F6E2D0F0E6B1E0A87C1F3F0C9D42",
+            "9tq0v3Yk5o8hE2sV1lqN6b4cXwzKJtR7uAe0mGpDfHI=",
+        ] {
+            let told = refusal(MasterSecret::from_text(sample));
+            assert!(told.contains("documentation"), "{told}");
+            let line = crate::KeyRing::from_text(&format!("2026-11 {sample}"));
+            assert!(matches!(line, Err(Error::KeyLine { line: 1, .. })));
+        }
+    }
+
+    /// Else the next one who copies it has a key that everybody knows.
+    #[test]
+    fn no_page_prints_a_secret_that_would_be_taken() {
+        let mut pages = Vec::new();
+        let mut folders = vec![
+            std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src")),
+            std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")),
+        ];
+        while let Some(path) = folders.pop() {
+            if path.is_dir() {
+                let inside = std::fs::read_dir(&path).expect("a folder");
+                folders.extend(inside.map(|entry| entry.expect("an entry").path()));
+            } else {
+                pages.push(path);
+            }
+        }
+        assert!(pages.len() > 40, "all of them are looked at");
+        for page in pages {
+            let text = std::fs::read_to_string(&page).expect("text");
+            let is_page = page.extension().is_some_and(|extension| extension == "md");
+            let documented = |line: &&str| is_page || line.trim_start().starts_with("//");
+            for line in text.lines().filter(documented) {
+                for word in
+                    line.split(|sign: char| sign.is_whitespace() || "\"`'();,".contains(sign))
+                {
+                    assert!(
+                        MasterSecret::from_text(word).is_err(),
+                        "{}: {line}",
+                        page.display()
+                    );
+                }
+            }
+        }
     }
 
     #[test]
