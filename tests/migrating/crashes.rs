@@ -1,9 +1,12 @@
 //! A node dies at any of its calls, before or after the store has done it; another one
 //! goes on.
 
+use std::sync::Arc;
+
 use tenure::MigratingStore;
 use tenure_conformance::props::{IDLE, LEASE, MINUTE, at, id, payload, record};
 use tenure_conformance::story::Story;
+use tenure_memory::MemoryStore;
 use tenure_store::{
     Access, After, Change, Created, EndReason, Field, Hooks, Outcome, SessionStore, State, Timeout,
     Updated, Version,
@@ -291,6 +294,52 @@ pub(crate) async fn a_node_that_dies_while_it_claims_loses_no_hook(pair: &Pair) 
         nothing_is_left(world, story).await;
     })
     .await;
+}
+
+/// However much waits in the old store for its end hook.
+pub(crate) async fn what_a_dead_node_left_waits_for_no_backlog(pair: &Pair) {
+    const BACKLOG: u64 = 120;
+    let world = pair.world().await;
+    let ns = &world.ns;
+    for number in 2..2 + BACKLOG {
+        world.born_before(number).await;
+        let (reason, queue) = (EndReason::Logout, After::Queue);
+        let ended = world.old.end(ns, id(number), reason, queue, at(1)).await;
+        assert!(ended.expect("answers").is_some());
+    }
+    world.born_before(1).await;
+    let dying = world.mortal(&Life::until(4, Death::After));
+    assert!(!touched(&world, &dying).await);
+
+    let touched = world.node().touch(ns, id(1), at(LATER)).await;
+    assert!(touched.expect("answers"), "its lease is over");
+    let left = world.old.count(ns, at(LATER)).await.expect("answers");
+    assert!(left.waiting > 100, "the others were left: {left:?}");
+    let mut hooks = world.reap_to_the_end(LATER).await;
+    hooks.retain(|(of, reason)| *of != id(1) && *reason == EndReason::Logout);
+    assert_eq!(hooks.len() as u64, BACKLOG);
+}
+
+/// A claim in the old store that nobody receives, as the new one takes nothing, is no attempt
+/// at an end hook: however long that lasts, the hook is run, and is not given up unrun.
+pub(crate) async fn a_new_store_that_refuses_costs_no_attempt(pair: &Pair) {
+    let world = pair.world().await;
+    let ns = &world.ns;
+    world.born_before(1).await;
+    let (reason, queue) = (EndReason::Logout, After::Queue);
+    let ended = world.old.end(ns, id(1), reason, queue, at(1)).await;
+    assert!(ended.expect("answers").is_some());
+    let full: Arc<dyn SessionStore> = Arc::new(MemoryStore::new().with_payload_limit(0));
+    full.open(ns, Hooks::Expected).await.expect("opens");
+    let refused = MigratingStore::new(Arc::clone(&world.old), full);
+    for lease in 0..20 {
+        let claimed = refused.claim(ns, LEASE, 10, at(2 + lease * LATER)).await;
+        assert_eq!(claimed.expect("answers").ended, []);
+    }
+    let claimed = world.node().claim_one(ns, at(2 + 20 * LATER)).await;
+    let tombstone = claimed.expect("it comes in the end").tombstone;
+    assert_eq!((tombstone.unsettled, tombstone.failures), (1, 0));
+    assert_eq!(tombstone.end.reason, reason);
 }
 
 pub(crate) async fn nothing_is_left(world: &World, story: &str) {

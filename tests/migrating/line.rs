@@ -19,6 +19,7 @@ pub(crate) struct Life {
     calls: AtomicU64,
     last: u64,
     death: Death,
+    sleep: Duration,
 }
 
 /// What becomes of the call during which a node dies.
@@ -42,6 +43,17 @@ impl Life {
             calls: AtomicU64::new(0),
             last,
             death,
+            sleep: SLEEP,
+        })
+    }
+
+    /// A node that sleeps so long after its call of this number.
+    pub(crate) fn napping(last: u64, sleep: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            calls: AtomicU64::new(0),
+            last,
+            death: Death::Asleep,
+            sleep,
         })
     }
 
@@ -71,7 +83,7 @@ impl Line {
         if life.death == Death::Asleep {
             let answer = call.await;
             if number == life.last {
-                sleep().await;
+                sleep(life.sleep).await;
             }
             return answer;
         }
@@ -131,6 +143,6 @@ pass! {
     clippy::disallowed_methods,
     reason = "of a clock that the test has stopped"
 )]
-async fn sleep() {
-    tokio::time::sleep(SLEEP).await;
+async fn sleep(span: Duration) {
+    tokio::time::sleep(span).await;
 }

@@ -76,7 +76,9 @@ on_every_pair! {
         what_runs_out_after_a_crash_stays_over
         a_reset_after_a_crash_ends_what_was_on_its_way
         a_node_that_dies_while_it_resets_leaves_a_reset_that_can_be_repeated
-        a_node_that_dies_while_it_claims_loses_no_hook;
+        a_node_that_dies_while_it_claims_loses_no_hook
+        a_new_store_that_refuses_costs_no_attempt
+        what_a_dead_node_left_waits_for_no_backlog;
     traffic:
         sessions_in_use_survive_a_copy
         a_reset_during_a_copy_ends_everything_once

@@ -1,7 +1,9 @@
 //! A node falls asleep between two of its calls, and wakes up in another world.
 
-use tenure::MigratingStore;
-use tenure_conformance::props::{at, id};
+use std::time::Duration;
+
+use tenure::{MigratingStore, verify};
+use tenure_conformance::props::{LEASE, at, id};
 use tenure_conformance::story::Story;
 use tenure_store::{After, EndReason, Filter, SessionStore, State, Status};
 use tokio::task::JoinHandle;
@@ -64,6 +66,19 @@ async fn a_session_that_moves_is_inspected() {
     }
 }
 
+/// What moves between the two looks is in both figures, and never in none.
+#[tokio::test(start_paused = true)]
+async fn a_total_is_never_too_low() {
+    let verified = look_asleep(|world, node| {
+        let ns = world.ns.clone();
+        tokio::spawn(async move { verify(&node, &ns, at(1)).await })
+    });
+    for verification in verified.await {
+        let total = verification.expect("answers").total();
+        assert!((1..=2).contains(&total), "{total}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_session_that_moves_is_listed_once() {
     for status in [None, Some(Status::Live)] {
@@ -107,5 +122,44 @@ async fn a_carrier_that_falls_asleep_brings_nothing_back() {
         let woken = carrying.await.expect("no panic");
         assert!(!woken.is_ok_and(|live| live && last < 7), "{story}");
         nothing_is_left(&world, &story).await;
+    }
+}
+
+/// A node has died with a session on its way. A reset is held up after any of its calls, and
+/// meanwhile a reaper claims what the dead one left, and is held up after any of its own, for
+/// longer.
+#[tokio::test(start_paused = true)]
+async fn no_session_outlives_a_reset_whoever_is_held_up() {
+    for reset_at in 0..12 {
+        for reaper_at in 0..8 {
+            let story = format!("reset held up at call {reset_at}, reaper at {reaper_at}");
+            let world = Pair::of("memory", "memory").world().await;
+            world.born_before(1).await;
+            let dying = world.mortal(&Life::until(4, Death::After));
+            assert!(dying.touch(&world.ns, id(1), at(1)).await.is_err());
+
+            let resetter = world.mortal(&Life::napping(reset_at, Duration::from_secs(10)));
+            let ns = world.ns.clone();
+            let resetting = tokio::spawn(async move { resetter.reset(&ns, at(LATER)).await });
+            // Until it sleeps: time stands still as long as anybody has something to do.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            let reaper = world.mortal(&Life::napping(reaper_at, Duration::from_secs(20)));
+            let ns = world.ns.clone();
+            let claim = async move { reaper.claim(&ns, LEASE, 10, at(LATER)).await };
+            let claiming = tokio::spawn(claim);
+
+            resetting.await.expect("no panic").expect(&story);
+            let _ = claiming.await.expect("no panic");
+            let (node, ns) = (world.node(), &world.ns);
+            let live = node.load(ns, id(1), at(LATER + 1)).await.expect("answers");
+            assert_eq!(live, None, "{story}");
+            let touched = node.touch(ns, id(1), at(LATER + 1)).await;
+            assert!(!touched.expect("answers"), "{story}");
+            let hooks = world.reap_to_the_end(3 * LATER).await;
+            assert_eq!(hooks, [(id(1), EndReason::ApplicationReset)], "{story}");
+            nothing_is_left(&world, &story).await;
+        }
     }
 }

@@ -5,17 +5,20 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use tenure_store::{
-    After, EndReason, Ended, Entry, Epoch, Error, Imported, Namespace, Phase, Result, SessionId,
-    State, Ticket, Timestamp,
+    After, EndReason, Ended, Entry, Epoch, Error, Imported, Namespace, Outcome, Phase, Resolve,
+    Result, SessionId, State, Ticket, Timestamp,
 };
 use tokio::time::Instant;
 
-use super::pair::{ANY, BATCH, LEASE, Pair, TOGETHER, is_mark, to_the_end};
+use super::pair::{ANY, LEASE, Pair, TOGETHER, is_mark, to_the_end};
 
 /// How often a request looks whether another node has finished carrying its session.
-const LOOKS: u32 = 50;
+pub(super) const LOOKS: u32 = 50;
 /// How long it waits before it looks again.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+
+/// How many tombstones a request takes over for the sake of its session's.
+const FEW: u32 = 8;
 
 /// How often an import whose fate is unknown is tried again: it can happen only once.
 const TRIES: u32 = 5;
@@ -75,7 +78,8 @@ impl Pair {
                     } else if tombstone.is_held(now) {
                         pause().await;
                     } else {
-                        self.drain(ns, BATCH, now).await?;
+                        self.put_first(ns, id, now).await?;
+                        self.drain(ns, FEW, now).await?;
                     }
                 }
             }
@@ -83,6 +87,19 @@ impl Pair {
         Err(Error::unavailable(
             "another node is carrying this session to the new store: try again",
         ))
+    }
+
+    /// Puts a mark whose lease is over before everything else that is due, so that whoever
+    /// claims next gets it, however much waits there: the request has waited long enough.
+    async fn put_first(&self, ns: &Namespace, id: SessionId, now: Timestamp) -> Result<()> {
+        // First it waits, which it only does if nobody has claimed it; then since ever.
+        if self.old.resolve(ns, id, Resolve::Requeue, now).await? {
+            let since_ever = Timestamp::MIN;
+            self.old
+                .resolve(ns, id, Resolve::Requeue, since_ever)
+                .await?;
+        }
+        Ok(())
     }
 
     /// The four steps. If the old store no longer has it live, there is nothing to carry.
@@ -96,9 +113,36 @@ impl Pair {
         }
     }
 
+    /// Finishes a move whoever is at it, for a reset of the namespace that follows: then it
+    /// does not matter that others may import it as well. It is over when the mark is gone.
+    pub(super) async fn finish(&self, ns: &Namespace, id: SessionId, now: Timestamp) -> Result<()> {
+        for _ in 0..LOOKS {
+            let epoch = self.new.epoch(ns, id).await?;
+            // Seen after the epoch was read, and so before the reset that follows.
+            let Some(entry) = self.old.inspect(ns, id, now).await? else {
+                return Ok(());
+            };
+            let (record, State::Ended(mark)) = (entry.record, entry.state) else {
+                return Ok(());
+            };
+            if !is_mark(&mark) {
+                return Ok(());
+            }
+            let state = State::Live;
+            let live = Entry { record, state };
+            match self.new.import(ns, &live, epoch, now).await? {
+                Imported::Done | Imported::Exists => self.remove(ns, id, &mark, now).await?,
+                Imported::Reset => {}
+            }
+        }
+        Err(Error::unavailable(
+            "a session is still being carried to the new store: try again",
+        ))
+    }
+
     /// Goes on with what somebody else has begun. Whoever calls it has claimed the
-    /// tombstone, or resets the namespace right afterwards.
-    pub(super) async fn take_over(
+    /// tombstone.
+    async fn take_over(
         &self,
         ns: &Namespace,
         ended: Ended,
@@ -165,7 +209,8 @@ impl Pair {
     }
 
     /// Takes what is due in the old store to the new one, up to `limit`: for its reapers.
-    /// What cannot be taken now is due again when the lease is over.
+    /// What cannot be taken now is due again when the lease is over, and what the claim counted
+    /// is taken back: no end hook has been tried.
     pub(super) async fn drain(
         &self,
         ns: &Namespace,
@@ -182,10 +227,14 @@ impl Pair {
             next_due: claimed.next_due,
         };
         let mut failed = None;
-        let deliveries = claimed
-            .ended
-            .into_iter()
-            .map(|ended| self.take_over(ns, ended, begun, now));
+        let deliveries = claimed.ended.into_iter().map(|ended| async move {
+            let (ticket, is_end) = (ended.ticket(), !is_mark(&ended.tombstone));
+            let taken = self.take_over(ns, ended, begun, now).await;
+            if is_end && taken.is_err() {
+                self.give_back(ns, ticket, now).await;
+            }
+            taken
+        });
         let mut deliveries = stream::iter(deliveries).buffer_unordered(TOGETHER);
         while let Some(delivered) = deliveries.next().await {
             match delivered {
@@ -198,6 +247,15 @@ impl Pair {
             }
         }
         failed.map_or(Ok(drained), Err)
+    }
+
+    /// Lets go of a tombstone that could not be taken over, until its lease would be over.
+    async fn give_back(&self, ns: &Namespace, ticket: Ticket, now: Timestamp) {
+        let released = [(ticket, Outcome::Release)];
+        let given = self.old.settle(ns, &released, now.plus(LEASE)).await;
+        if let Err(error) = given {
+            tracing::debug!(namespace = %ns, %error, "a tombstone could not be given back");
+        }
     }
 
     /// Takes a tombstone that no reaper will ask for soon to the new store.
@@ -242,6 +300,6 @@ fn as_it_was(ended: Ended) -> Entry {
     clippy::disallowed_methods,
     reason = "waits for another process, which sends no signal"
 )]
-async fn pause() {
+pub(super) async fn pause() {
     tokio::time::sleep(BETWEEN_LOOKS).await;
 }

@@ -93,8 +93,9 @@ impl Verification {
         total(&self.old) == 0
     }
 
-    /// How many sessions there are in both, tombstones and dead letters included. While
-    /// nobody starts or ends any, it does not change, whatever a copy does.
+    /// How many sessions there are in both, tombstones and dead letters included. Exact
+    /// while nothing moves; never too low. The old store is counted first, so that what
+    /// moves before the new one is counted is in both figures.
     pub fn total(&self) -> u64 {
         total(&self.old) + total(&self.new)
     }
@@ -131,7 +132,7 @@ pub async fn copy(
     run.all().await
 }
 
-/// Counts what is in both stores.
+/// Counts what is in both stores, the old one first.
 ///
 /// # Errors
 /// The stores'.

@@ -3,10 +3,15 @@
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use tenure_store::{Ended, Entry, Filter, Namespace, Principal, Result, State, Status, Timestamp};
-use tokio::time::Instant;
+use tenure_store::{
+    Ended, Entry, Error, Filter, Namespace, Principal, Result, State, Status, Timestamp,
+};
 
+use super::carry::{LOOKS, pause};
 use super::pair::{BATCH, Pair, TOGETHER, is_mark};
+
+/// So many of a reset's looks leave a mark to its holder.
+const PATIENT_LOOKS: u32 = 5;
 
 impl Pair {
     /// Brings all of a principal's live sessions.
@@ -43,13 +48,50 @@ impl Pair {
         Ok(())
     }
 
-    /// Finishes every move that is under way, whoever is at it: for a reset, after which
-    /// nobody else can.
-    pub(super) async fn finish_all(&self, ns: &Namespace, now: Timestamp) -> Result<()> {
-        for mark in self.marks(ns, now).await? {
-            self.take_over(ns, mark, Instant::now(), now).await?;
+    /// The same for a principal's sessions, whatever marks there are besides.
+    pub(super) async fn sweep_of(
+        self: &Arc<Self>,
+        ns: &Namespace,
+        principal: &Principal,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut filter = Filter::all(BATCH);
+        filter.principal = Some(principal.clone());
+        loop {
+            let page = self.new.list(ns, &filter, now).await?;
+            for some in page.entries.chunks(TOGETHER) {
+                try_join_all(some.iter().map(|e| self.bring(ns, e.record.id, now))).await?;
+            }
+            if page.next.is_none() {
+                return Ok(());
+            }
+            filter.after = page.next;
         }
-        Ok(())
+    }
+
+    /// Finishes every move that is under way, whoever is at it: for a reset, which must leave
+    /// none for later. It is done when there is none any more, and not when each was seen once:
+    /// what another node has claimed since the look is on its way all the same.
+    pub(super) async fn finish_all(&self, ns: &Namespace, now: Timestamp) -> Result<()> {
+        for look in 0..LOOKS {
+            let marks = self.marks(ns, now).await?;
+            if marks.is_empty() {
+                return Ok(());
+            }
+            // Whoever holds one and is awake is through in a moment.
+            let patient = look < PATIENT_LOOKS;
+            for mark in marks {
+                if !(patient && mark.tombstone.is_held(now)) {
+                    self.finish(ns, mark.record.id, now).await?;
+                }
+            }
+            if patient {
+                pause().await;
+            }
+        }
+        Err(Error::unavailable(
+            "sessions are still being carried to the new store: reset once more",
+        ))
     }
 
     /// Everything that is on its way.

@@ -95,7 +95,9 @@ impl SessionStore for MigratingStore {
         if let Ok(Some((principal, limit))) = change.limited() {
             self.pair.gather(ns, principal, now).await?;
             if limit.excess == Excess::EndOldest(After::Discard) {
-                self.pair.sweep(ns, now).await?;
+                // This one may be theirs when the next log-in makes room.
+                self.pair.bring(ns, id, now).await?;
+                self.pair.sweep_of(ns, principal, now).await?;
             }
         }
         match self.pair.new.update(ns, id, expected, change, now).await? {
@@ -133,7 +135,7 @@ impl SessionStore for MigratingStore {
     ) -> Result<u64> {
         self.pair.gather(ns, principal, now).await?;
         if after == After::Discard {
-            self.pair.sweep(ns, now).await?;
+            self.pair.sweep_of(ns, principal, now).await?;
         }
         let new = &self.pair.new;
         new.end_principal(ns, principal, except, after, now).await
