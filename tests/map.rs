@@ -54,6 +54,102 @@ fn every_invariant_is_held_by_tests_that_exist() {
     assert_eq!(invariants, 13, "every invariant has a section");
 }
 
+/// What the guides and the README say with one of these words has a test that holds it.
+const STRONG: [&str; 6] = [
+    "never", "always", "at most", "at least", "exactly", "at once",
+];
+
+#[test]
+fn every_promise_of_the_guides_is_held_by_tests_that_exist() {
+    let known = names_of_tests();
+    let list = fs::read_to_string(root().join("tests/promises.md")).expect("the list");
+    let mut held = BTreeSet::new();
+    for item in list.split("\n- ").skip(1) {
+        let (promise, tests) = item.split_once("\n  ").expect("tests below a promise");
+        let tests = tests.split("\n\n").next().unwrap_or_default().trim();
+        if !tests.starts_with('(') {
+            assert!(!spans(tests).is_empty(), "{promise:?} names no test");
+            for test in spans(tests) {
+                assert!(known.contains(test), "{promise:?}: no test is {test:?}");
+            }
+        }
+        held.insert(promise.trim().to_owned());
+    }
+
+    let guides = files(&root().join("crates/tenure/src/guides"));
+    let said: BTreeSet<String> = guides
+        .into_iter()
+        .chain([root().join("README.md")])
+        .flat_map(|page| strong_sentences(&fs::read_to_string(page).expect("text")))
+        .collect();
+    assert!(
+        said.len() > 10,
+        "the guides promise hardly anything: {said:#?}"
+    );
+    let missing: Vec<_> = said.difference(&held).collect();
+    assert!(missing.is_empty(), "not in tests/promises.md: {missing:#?}");
+    let gone: Vec<_> = held.difference(&said).collect();
+    assert!(gone.is_empty(), "in tests/promises.md only: {gone:#?}");
+}
+
+/// The sentences of a page with a strong word in them, each on one line, without the signs of
+/// a list around it.
+fn strong_sentences(page: &str) -> Vec<String> {
+    let prose: String = page.split("```").step_by(2).collect();
+    let mut blocks = vec![String::new()];
+    for line in prose.lines() {
+        let line = line.trim();
+        let begins = line.starts_with(['-', '#', '|'])
+            || line.starts_with(|c: char| c.is_ascii_digit()) && line.contains(". ");
+        if line.is_empty() || begins {
+            blocks.push(String::new());
+        }
+        let block = blocks.last_mut().expect("one at least");
+        block.push_str(line);
+        block.push(' ');
+    }
+    let mut found = Vec::new();
+    for block in blocks.iter().filter(|block| !block.starts_with('#')) {
+        let block = block
+            .trim()
+            .trim_start_matches("- ")
+            .trim_matches(['|', ' ']);
+        let mut rest = block;
+        while !rest.is_empty() {
+            // A sentence ends before a capital letter, or what is set off like one.
+            let end = rest.match_indices(['.', '!', '?']).find_map(|(at, _)| {
+                let (end, next) = match rest[at + 1..].strip_prefix("**") {
+                    Some(next) => (at + 3, next),
+                    None => (at + 1, &rest[at + 1..]),
+                };
+                let first = next
+                    .strip_prefix(' ')?
+                    .trim_start_matches(['*', '`', '[', '|', ' ']);
+                let begins = first.starts_with(|c: char| c.is_uppercase());
+                begins.then_some(end)
+            });
+            let (sentence, next) = rest.split_at(end.unwrap_or(rest.len()));
+            let lower = sentence.to_lowercase();
+            if STRONG.iter().any(|word| has_word(&lower, word)) {
+                found.push(sentence.trim().trim_matches(['|', ' ']).to_owned());
+            }
+            rest = next.trim_start();
+        }
+    }
+    found
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + word.len()..].chars().next();
+        ![before, after]
+            .into_iter()
+            .flatten()
+            .any(char::is_alphanumeric)
+    })
+}
+
 #[test]
 fn no_file_speaks_of_how_it_was_made() {
     // In two parts each, so that this file does not name them.

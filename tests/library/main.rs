@@ -15,6 +15,7 @@ mod keys;
 mod leaving;
 mod limits;
 mod looking;
+mod lost_data;
 mod operators;
 mod peeking;
 mod reapers;
@@ -145,6 +146,12 @@ on_every_backend! {
         a_scan_goes_on_after_an_outage
         filters_agree_with_counts
         attributes_are_read_when_somebody_asks;
+    lost_data:
+        everybody_is_logged_out_and_can_log_in_again
+        each_operation_works_first_after_a_loss
+        visitors_are_remembered_again_after_a_loss
+        a_purger_that_opened_the_emptied_store_first_takes_no_hook
+        no_hook_of_a_session_that_is_left_is_lost;
     operators:
         an_operator_sees_who_is_on_and_ends_one
         dead_letters_are_listed_requeued_and_discarded
@@ -220,6 +227,7 @@ fn every_case_in_the_files_is_on_the_list() {
         ("leaving", include_str!("leaving.rs")),
         ("limits", include_str!("limits.rs")),
         ("looking", include_str!("looking.rs")),
+        ("lost_data", include_str!("lost_data.rs")),
         ("operators", include_str!("operators.rs")),
         ("peeking", include_str!("peeking.rs")),
         ("sealing", include_str!("sealing.rs")),

@@ -1,5 +1,6 @@
 //! One empty store of a named backend, and nothing left of it afterwards.
 
+pub(crate) mod loss;
 pub(crate) mod postgres;
 pub(crate) mod redis;
 pub(crate) mod server;

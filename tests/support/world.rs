@@ -11,6 +11,7 @@ use tenure_store::{
 use super::hooks::Notebook;
 use super::keys::ring;
 use super::place::Place;
+use super::place::loss::Loss;
 use super::watched::Watched;
 
 pub(crate) struct World {
@@ -42,6 +43,20 @@ impl World {
             self.store.close().await.expect("the store closes");
             self.store = open(self.place.url()).await;
         }
+    }
+
+    /// Something of what is stored gets lost, behind every process's back. `false` if that
+    /// cannot happen to this backend.
+    pub(crate) async fn lose(&self, loss: Loss) -> bool {
+        self.place.lose(loss).await
+    }
+
+    /// The store as another process has it, with connections of its own.
+    pub(crate) async fn of_another_process(&self) -> Arc<dyn SessionStore> {
+        if self.place.is_forgetful() {
+            return Arc::clone(&self.store) as _;
+        }
+        open(self.place.url()).await
     }
 
     pub(crate) fn builder(&self) -> SessionsBuilder {

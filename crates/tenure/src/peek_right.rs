@@ -15,11 +15,18 @@ use crate::{Error, Result};
 /// The right to [peek](crate::Peeker) into one application's sessions, made by whoever
 /// holds the [ring](crate::KeyRing::peek_right).
 ///
-/// It reads the tokens of that application, and that is all: no attributes, and no token
-/// of another. To make a token for somebody else's session takes the session's secret,
-/// which is in that session's own token only. Hand it over as you would a password: with
-/// it and read access to the store, whoever gets hold of a token learns whose session,
-/// by id, it opens.
+/// It reads the tokens of that application: no attributes, and no token of another. Hand
+/// it over as you would a password:
+///
+/// - With it and any token that a session ever had, one from before a log-in or a
+///   rotation included, its holder can make a good token for that session. All of a
+///   session's tokens hold the same secret, and differ in a number that the same key
+///   encrypts. A token of another session is no help.
+/// - With it and read access to the store, its holder learns which session, by id, a
+///   token opens.
+///
+/// So a service that holds the right should see no more tokens than those of the
+/// requests that it serves, and keep none of them.
 ///
 /// A right goes by the keys that the ring had, with their end dates. So hand over a new
 /// one once the ring accepts the next key, before that becomes the primary.

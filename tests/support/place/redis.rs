@@ -39,11 +39,27 @@ pub(crate) fn primaries(url: &str) -> Vec<Connection> {
 
 /// Removes all keys that begin so.
 pub(crate) fn remove(url: &str, prefix: &str) {
-    for mut server in primaries(url) {
+    remove_like(url, &format!("{prefix}*"), Servers::All);
+}
+
+/// On which of several servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Servers {
+    All,
+    First,
+}
+
+/// Removes all keys that match.
+pub(crate) fn remove_like(url: &str, pattern: &str, servers: Servers) {
+    let mut primaries = primaries(url);
+    if servers == Servers::First {
+        primaries.truncate(1);
+    }
+    for mut server in primaries {
         let mut cursor = 0u64;
         loop {
             let mut scan = cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(format!("{prefix}*"));
+            scan.arg(cursor).arg("MATCH").arg(pattern);
             let found = scan.arg("COUNT").arg(1_000).query(&mut server);
             let (next, keys): (u64, Vec<Vec<u8>>) = found.expect("it can be searched");
             let mut unlink = pipe();
