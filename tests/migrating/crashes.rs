@@ -304,7 +304,10 @@ pub(crate) async fn what_a_dead_node_left_waits_for_no_backlog(pair: &Pair) {
     for number in 2..2 + BACKLOG {
         world.born_before(number).await;
         let (reason, queue) = (EndReason::Logout, After::Queue);
-        let ended = world.old.end(ns, id(number), reason, queue, at(1)).await;
+        let ended = world
+            .old
+            .end(ns, id(number), None, reason, queue, at(1))
+            .await;
         assert!(ended.expect("answers").is_some());
     }
     world.born_before(1).await;
@@ -327,7 +330,7 @@ pub(crate) async fn a_new_store_that_refuses_costs_no_attempt(pair: &Pair) {
     let ns = &world.ns;
     world.born_before(1).await;
     let (reason, queue) = (EndReason::Logout, After::Queue);
-    let ended = world.old.end(ns, id(1), reason, queue, at(1)).await;
+    let ended = world.old.end(ns, id(1), None, reason, queue, at(1)).await;
     assert!(ended.expect("answers").is_some());
     let full: Arc<dyn SessionStore> = Arc::new(MemoryStore::new().with_payload_limit(0));
     full.open(ns, Hooks::Expected).await.expect("opens");
