@@ -86,11 +86,19 @@ pub(crate) async fn each_operation_works_first_after_a_loss(world: World) {
                     continue;
                 }
                 match first {
-                    0 => drop(log_in(&sessions).await),
+                    0 => {
+                        log_in(&sessions).await;
+                    }
                     1 => sessions.reset().await.expect("resets"),
-                    2 => drop(round(&sessions).await.expect("reaps")),
-                    3 => drop(sessions.end_principal("alice").await.expect("ends")),
-                    _ => drop(sessions.end_by_id(session.id()).await.expect("answers")),
+                    2 => {
+                        round(&sessions).await.expect("reaps");
+                    }
+                    3 => {
+                        sessions.end_principal("alice").await.expect("ends");
+                    }
+                    _ => {
+                        sessions.end_by_id(session.id()).await.expect("answers");
+                    }
                 }
                 let _ = opens(&sessions, &token).await;
                 let next = log_in(&sessions).await;
@@ -117,7 +125,9 @@ pub(crate) async fn visitors_are_remembered_again_after_a_loss(world: World) {
             match first {
                 0 => {}
                 1 => visitors.forget_all().await.expect("forgets"),
-                _ => drop(purger().run_once().await.expect("purges")),
+                _ => {
+                    purger().run_once().await.expect("purges");
+                }
             }
             let visitor = visitors.start().expect("starts");
             visitor.set("cart", "tea").expect("fits");
