@@ -1,8 +1,11 @@
 //! A prefix of a test's own, the store under it, and its keys as they are seen from outside.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use deadpool_redis::redis::{Cmd, Connection, FromRedisValue, cmd};
+use futures_util::future::BoxFuture;
 use tenure_store::{Error, Hooks, Namespace, Result, SessionId, SessionStore};
 
 use crate::support::place::{Place, redis};
@@ -24,6 +27,22 @@ impl Base {
         Self {
             place: Place::under_a_prefix(server),
         }
+    }
+
+    /// By a name of the backends.
+    pub(crate) async fn of(backend: &str) -> Self {
+        Self {
+            place: Place::on(backend).await,
+        }
+    }
+
+    /// A node of its own, with so many milliseconds for each call.
+    pub(crate) async fn within(&self, millis: u64) -> Arc<dyn SessionStore> {
+        let own = format!("deadline_ms={millis}");
+        let url = self.place.url().replace("deadline_ms=120000", &own);
+        let store = tenure_connect::connect(&url).await.expect("connects");
+        store.open(&portal(), Hooks::Expected).await.expect("opens");
+        store
     }
 
     /// A node of its own, with the namespaces opened.
@@ -74,6 +93,17 @@ impl Base {
     /// Every key under the prefix.
     pub(crate) fn keys(&self) -> Vec<Vec<u8>> {
         self.ask(cmd("KEYS").arg(format!("{}:*", self.prefix())))
+    }
+}
+
+/// Polls a call so often, or until it is through, and leaves it there.
+pub(crate) async fn polled<T>(call: &mut BoxFuture<'_, T>, polls: u64) {
+    for _ in 0..polls {
+        let is_through = poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_ready()));
+        if is_through.await {
+            return;
+        }
+        tokio::task::yield_now().await;
     }
 }
 

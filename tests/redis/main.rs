@@ -5,6 +5,7 @@ mod damage;
 mod edges;
 mod own_server;
 mod prefixes;
+mod runtimes;
 
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "each test uses its part")]

@@ -1,17 +1,14 @@
 //! Stores that share a Redis, and what they note of themselves in it.
 
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
-
 use deadpool_redis::redis::cmd;
+use futures_util::FutureExt as _;
 use tenure_conformance::props::{
     IDLE, at, endless, id, passive, principal, record, record_of, version,
 };
 use tenure_conformance::story::Story as _;
 use tenure_store::{After, Created, ErrorKind, Field, Namespace, Result, Updated};
 
-use crate::base::{Base, portal, visitors};
+use crate::base::{Base, polled, portal, visitors};
 
 #[tokio::test]
 #[ignore = "needs Redis: run scripts/test"]
@@ -110,15 +107,8 @@ async fn an_operation_of_several_steps_needs_no_caller() -> Result<()> {
                 .await?;
         }
         let alice = principal("alice");
-        let mut ending = pin!(store.end_principal(&ns, &alice, None, After::Discard, at(1)));
-        for _ in 0..polls {
-            poll_fn(|context| {
-                let _ = ending.as_mut().poll(context);
-                Poll::Ready(())
-            })
-            .await;
-            tokio::task::yield_now().await;
-        }
+        let ending = store.end_principal(&ns, &alice, None, After::Discard, at(1));
+        polled(&mut ending.boxed(), polls).await;
         store.close().await?;
         assert_eq!(
             other.count(&ns, at(1)).await?.live,

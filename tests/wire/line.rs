@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tenure_conformance::props::{at, id};
 use tenure_store::{Hooks, Namespace, SessionStore};
 
 use crate::support::place::Place;
@@ -49,8 +50,7 @@ impl Line {
         self.backend == "redis"
     }
 
-    /// How many round trips this takes: the first time, and after an hour in which nobody
-    /// wanted anything.
+    /// How many round trips this takes.
     pub(crate) async fn count<T>(&self, operation: impl Future<Output = T>) -> (T, u64) {
         self.proxy.round_trips();
         let answer = operation.await;
@@ -62,6 +62,9 @@ impl Line {
         tokio::time::pause();
         tokio::time::advance(Duration::from_hours(1)).await;
         tokio::time::resume();
+        // The first call after that looks first whether its connection is there still.
+        let looked = self.store.load(&self.ns, id(u64::MAX), at(0)).await;
+        assert_eq!(looked.expect("it is there"), None);
     }
 }
 

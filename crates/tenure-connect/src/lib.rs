@@ -40,6 +40,7 @@
 //! | `prefix=t` | Redis | what every key begins with |
 //! | `wait_for_replicas=1` | Redis | how many replicas have an end before it is acknowledged |
 //! | `database=0` | Redis with Sentinel | the number of the primary's database |
+//! | `sentinel_password=…`, `sentinel_user=…` | Redis with Sentinel | for the Sentinels themselves, in percent encoding |
 //!
 //! Other settings of a PostgreSQL URL are the driver's, such as `sslmode`, or
 //! `options=-c%20search_path%3Dsessions` for another schema.

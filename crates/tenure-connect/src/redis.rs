@@ -34,7 +34,8 @@ fn options(scheme: &str, rest: &str) -> Result<RedisOptions> {
         options = options.wait_for_replicas(replicas);
     }
     settings.are_all_known(
-        "prefix, deadline_ms, payload_limit, wait_for_replicas and, with Sentinel, database",
+        "prefix, deadline_ms, payload_limit, wait_for_replicas and, with Sentinel, database, \
+         sentinel_user and sentinel_password",
     )?;
     Ok(options)
 }
@@ -62,7 +63,15 @@ fn sentinel(plain: &str, address: &str, settings: &mut Settings<'_>) -> Result<R
             "the URL names the primary as its Sentinels do: redis-sentinel://host:port/primary",
         ));
     }
-    let sentinels = hosts.split(',').map(|host| format!("{plain}://{host}"));
+    // The Sentinels' own, in the URL's own encoding.
+    let user = settings.take("sentinel_user").unwrap_or_default();
+    let own = match settings.take("sentinel_password") {
+        Some(password) => format!("{user}:{password}@"),
+        None => String::new(),
+    };
+    let sentinels = hosts
+        .split(',')
+        .map(|host| format!("{plain}://{own}{host}"));
     let mut options = RedisOptions::sentinel(sentinels, primary);
     if let Some(login) = login {
         let (user, password) = login.split_once(':').unwrap_or(("", login));
@@ -126,6 +135,10 @@ mod tests {
             ("redis-sentinel", "//u:hush@a:1/one/two"),
             ("redis-sentinel", "//u:hush%2@a:1/one"),
             ("redis-sentinel", "u:hush@a:1/one"),
+            (
+                "redis-sentinel",
+                "//a:1/one?sentinel_password=hush&colour=blue",
+            ),
             ("redis", "//u:hush@a:1?colour=blue"),
             ("redis", "//u:hush@a:1?deadline_ms=soon"),
         ] {
@@ -148,6 +161,10 @@ mod tests {
             (
                 "redis-sentinel",
                 "//p@a:1,b:2/one?database=3&wait_for_replicas=1",
+            ),
+            (
+                "redis-sentinel",
+                "//a:1,b:2/one?sentinel_user=watcher&sentinel_password=hush%40",
             ),
         ] {
             assert!(options(scheme, rest).is_ok(), "{scheme}:{rest}");

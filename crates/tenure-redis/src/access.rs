@@ -6,32 +6,39 @@ use tenure_store::{Namespace, Record, Result, SessionId, Timestamp};
 
 use crate::answer;
 use crate::call::Call;
-use crate::gather::Gather;
+use crate::gather::{self, Found};
 use crate::keys::Key;
+use crate::queue::Seat;
 use crate::record::decode;
 use crate::scripts::TOUCH;
 use crate::store::Core;
 
 /// Reads a live session. Both keys are read at one instant, so it can be judged here.
-///
-/// On a Cluster one command is for one shard, and so for one session mostly; there each load
-/// goes out by itself.
 pub(crate) async fn load(
     core: &Arc<Core>,
+    seat: Seat,
     ns: &Namespace,
     id: SessionId,
     now: Timestamp,
 ) -> Result<Option<Record>> {
-    let found = if core.servers.is_cluster() {
-        let shard = core.shard(ns, id);
-        let reading = Call::plain("MGET")
-            .arg(shard.key(Key::Epoch))
-            .arg(shard.key(Key::Record(id)));
-        let [epoch, record] = answer::tuple(core.servers.ask(reading).await?)?;
-        (answer::epoch(&epoch)?, answer::bytes(record)?)
-    } else {
-        Gather::load(core, ns, id).await?
-    };
+    judge(id, gather::load(core, seat, ns, id).await?, now)
+}
+
+/// The same by a command of its own.
+pub(crate) async fn load_alone(
+    core: &Core,
+    ns: &Namespace,
+    id: SessionId,
+    now: Timestamp,
+) -> Result<Option<Record>> {
+    let shard = core.shard(ns, id);
+    let keys = [shard.key(Key::Epoch), shard.key(Key::Record(id))];
+    let reading = Call::on_keys("MGET", &keys);
+    let [epoch, record] = answer::tuple(core.servers.ask(reading).await?)?;
+    judge(id, (answer::epoch(&epoch)?, answer::bytes(record)?), now)
+}
+
+fn judge(id: SessionId, found: Found, now: Timestamp) -> Result<Option<Record>> {
     match found {
         (Some(epoch), Some(record)) => Ok(decode(id, record)?.live(epoch, now)),
         _ => Ok(None),

@@ -10,13 +10,24 @@ use crate::keys::{self, Key, Shard};
 pub(crate) struct Script {
     pub(crate) code: &'static str,
     hash: OnceLock<String>,
+    reads: bool,
 }
 
 impl Script {
     pub(crate) const fn new(code: &'static str) -> Self {
+        Self::of_kind(code, false)
+    }
+
+    /// One that changes nothing.
+    pub(crate) const fn reading(code: &'static str) -> Self {
+        Self::of_kind(code, true)
+    }
+
+    const fn of_kind(code: &'static str, reads: bool) -> Self {
         Self {
             code,
             hash: OnceLock::new(),
+            reads,
         }
     }
 
@@ -39,6 +50,7 @@ impl Script {
         }
         Call {
             script: Some(self),
+            reads: self.reads,
             ..Call::of(cmd)
         }
     }
@@ -55,19 +67,12 @@ impl Script {
 pub(crate) enum Lane {
     /// What a service's requests do to one session.
     Requests,
-    /// What reapers and operators do to many.
+    /// What reapers do, and what ends many.
     Bulk,
+    /// What operators look at, which may be everything.
+    Walks,
     /// What waits for replicas.
     Replicated,
-}
-
-/// Where a write has to be before it is acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
-    /// On the primary.
-    Primary,
-    /// On as many replicas as the options say, if they do.
-    Replicas,
 }
 
 /// A command, complete but for its answer.
@@ -76,21 +81,22 @@ pub(crate) struct Call {
     cmd: Cmd,
     script: Option<&'static Script>,
     pub(crate) lane: Lane,
-    pub(crate) reach: Reach,
+    /// Whether it changes nothing, so that it may be sent again whatever became of it.
+    pub(crate) reads: bool,
 }
 
 impl Call {
-    /// A plain command, whose first argument is a key.
+    /// A plain command that reads, whose first argument is a key.
     pub(crate) fn plain(name: &str) -> Self {
-        Self::of(cmd(name))
+        Self::of(cmd(name)).reading()
     }
 
-    /// A plain command on these keys, however many: room for them is made once.
+    /// A plain command that reads these keys, however many: room for them is made once.
     pub(crate) fn on_keys(name: &str, keys: &[Vec<u8>]) -> Self {
         let bytes = keys.iter().map(Vec::len).sum::<usize>();
         let mut cmd = Cmd::with_capacity(1 + keys.len(), name.len() + bytes);
         cmd.arg(name).arg(keys);
-        Self::of(cmd)
+        Self::of(cmd).reading()
     }
 
     fn of(cmd: Cmd) -> Self {
@@ -98,7 +104,7 @@ impl Call {
             cmd,
             script: None,
             lane: Lane::Requests,
-            reach: Reach::Primary,
+            reads: false,
         }
     }
 
@@ -112,19 +118,30 @@ impl Call {
         Self { lane, ..self }
     }
 
-    /// An end: it is acknowledged when it is as safe as was asked for.
-    pub(crate) fn replicated(self) -> Self {
-        let reach = Reach::Replicas;
-        Self { reach, ..self }
+    /// By the way of those that may look at everything.
+    pub(crate) fn walking(self) -> Self {
+        let lane = Lane::Walks;
+        Self { lane, ..self }
+    }
+
+    /// Nothing changes by it.
+    pub(crate) fn reading(self) -> Self {
+        let reads = true;
+        Self { reads, ..self }
+    }
+
+    /// The first of its keys.
+    pub(crate) fn key(&self) -> &[u8] {
+        let first_key = if self.script.is_some() { 3 } else { 1 };
+        match self.cmd.args_iter().nth(first_key) {
+            Some(Arg::Simple(key)) => key,
+            _ => &[],
+        }
     }
 
     /// The cluster's slot in which all its keys lie.
     pub(crate) fn slot(&self) -> u16 {
-        let first_key = if self.script.is_some() { 3 } else { 1 };
-        match self.cmd.args_iter().nth(first_key) {
-            Some(Arg::Simple(key)) => keys::slot(key),
-            _ => 0,
-        }
+        keys::slot(self.key())
     }
 
     /// As it is sent first: a script by its hash.

@@ -3,17 +3,21 @@
 //! The driver's own cluster client is not used: on a broken connection it sends again what
 //! may have happened, and the pool that wraps it cannot tell it not to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use deadpool_redis::redis::{
     ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, RedisResult, Value, cmd,
 };
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::call::Lane;
-use crate::server::{Manner, Server, send};
+use crate::info::Kind;
+use crate::runtimes::PerRuntime;
+use crate::server::{Server, is, send};
 
 const SLOTS: u16 = 16_384;
 
@@ -24,15 +28,34 @@ pub(crate) struct Cluster {
     seeds: Vec<ConnectionInfo>,
     patience: Duration,
     map: RwLock<Map>,
-    learning: Mutex<()>,
+    learning: PerRuntime<Mutex<()>>,
 }
 
 #[derive(Default)]
 struct Map {
     servers: HashMap<Address, Arc<Server>>,
     slots: Vec<Option<Arc<Server>>>,
+    /// The ids of all nodes of which the cluster consists, replicas too.
+    nodes: HashSet<String>,
     /// How often it was drawn.
     edition: u64,
+}
+
+/// What one server says of the cluster.
+struct Chart {
+    slots: Vec<Option<Arc<Server>>>,
+    nodes: HashSet<String>,
+}
+
+impl Chart {
+    fn owner(&self, slot: u16) -> Option<&Arc<Server>> {
+        self.slots.get(usize::from(slot))?.as_ref()
+    }
+
+    /// How many slots have a server.
+    fn covered(&self) -> usize {
+        self.slots.iter().flatten().count()
+    }
 }
 
 impl Cluster {
@@ -41,31 +64,25 @@ impl Cluster {
             seeds,
             patience,
             map: RwLock::default(),
-            learning: Mutex::new(()),
+            learning: PerRuntime::default(),
         }
     }
 
     /// The server that has a slot, as far as is known.
-    pub(crate) async fn server(&self, slot: u16) -> RedisResult<Arc<Server>> {
+    pub(crate) async fn server(self: &Arc<Self>, slot: u16) -> RedisResult<Arc<Server>> {
         if let Some(server) = self.known(slot) {
             return Ok(server);
         }
-        self.learn(self.edition(), None).await?;
-        self.known(slot).ok_or_else(|| {
-            (
-                ErrorKind::ClusterConnectionNotFound,
-                "no server has this slot",
-            )
-                .into()
-        })
+        self.learn(Some(slot), None).await?;
+        self.known(slot).ok_or_else(uncovered)
     }
 
     /// A server cannot be reached, or knows no more than that something is wrong: whether
     /// another one has the slot now.
-    pub(crate) async fn is_replaced(&self, lost: &Arc<Server>, slot: u16) -> bool {
-        let learnt = self.learn(self.edition(), Some(lost)).await;
+    pub(crate) async fn is_replaced(self: &Arc<Self>, lost: &Arc<Server>, slot: u16) -> bool {
+        let learnt = self.learn(Some(slot), Some(lost)).await;
         let owner = self.known(slot);
-        learnt.is_ok() && owner.is_some_and(|owner| !Arc::ptr_eq(&owner, lost))
+        learnt.is_ok() && owner.is_some_and(|owner| !is(&owner, lost))
     }
 
     /// A server said where a slot is.
@@ -76,21 +93,21 @@ impl Cluster {
         self.at(address_of(from.info.addr(), host, port))
     }
 
-    /// A slot is another server's, for good.
-    pub(crate) fn moved(&self, slot: u16, server: Arc<Server>) {
-        let mut map = self.write();
-        if let Some(owner) = map.slots.get_mut(usize::from(slot)) {
+    /// A slot is another server's, for good; and perhaps it is not the only one.
+    pub(crate) fn moved(self: &Arc<Self>, slot: u16, server: Arc<Server>) {
+        if let Some(owner) = self.write().slots.get_mut(usize::from(slot)) {
             *owner = Some(server);
         }
+        drop(self.begin_to_learn(None, None));
     }
 
     /// Every server that has slots.
-    pub(crate) async fn primaries(&self) -> RedisResult<Vec<Arc<Server>>> {
-        self.learn(self.edition(), None).await?;
+    pub(crate) async fn primaries(self: &Arc<Self>) -> RedisResult<Vec<Arc<Server>>> {
+        self.learn(None, None).await?;
         let map = self.read();
         let mut primaries: Vec<Arc<Server>> = Vec::new();
         for server in map.slots.iter().flatten() {
-            if !primaries.iter().any(|known| Arc::ptr_eq(known, server)) {
+            if !primaries.iter().any(|known| is(known, server)) {
                 primaries.push(Arc::clone(server));
             }
         }
@@ -104,60 +121,120 @@ impl Cluster {
             .for_each(|server| server.close());
     }
 
-    /// Asks one server after the other who has which slots, unless somebody else has since
-    /// this edition. The one in doubt comes last: it may cost all the time there is.
-    async fn learn(&self, edition: u64, doubted: Option<&Arc<Server>>) -> RedisResult<()> {
-        let _learning = self.learning.lock().await;
-        if self.edition() != edition {
-            return Ok(());
-        }
-        let mut failure = unreadable();
-        let mut servers = self.acquaintances()?;
-        servers.sort_by_key(|server| doubted.is_some_and(|lost| Arc::ptr_eq(lost, server)));
-        for server in servers {
-            match self.ask(&server).await {
-                Ok(()) => return Ok(()),
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure)
+    async fn learn(
+        self: &Arc<Self>,
+        wanted: Option<u16>,
+        doubted: Option<&Arc<Server>>,
+    ) -> RedisResult<()> {
+        let learning = self.begin_to_learn(wanted, doubted);
+        learning.await.unwrap_or_else(|_| Err(unreadable()))
     }
 
-    async fn ask(&self, server: &Arc<Server>) -> RedisResult<()> {
-        let question = || {
-            let mut question = cmd("CLUSTER");
-            question.arg("SLOTS");
-            question
-        };
-        let link = server.link(Lane::Bulk);
-        let wire = link.wire().await?;
-        let question = question();
-        let sent = tokio::time::timeout(self.patience, send(&wire, &question, Manner::default()));
-        let answer = match sent.await {
-            Ok(Ok(answer)) => answer,
-            failed => {
-                link.discard(&wire);
-                let silent =
-                    || RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
-                return Err(
-                    failed.map_or_else(|_| silent(), |failed| failed.err().unwrap_or_else(silent))
-                );
+    /// In a task: what is learnt is there for the next caller, also if the time of this one
+    /// is up before.
+    fn begin_to_learn(
+        self: &Arc<Self>,
+        wanted: Option<u16>,
+        doubted: Option<&Arc<Server>>,
+    ) -> tokio::task::JoinHandle<RedisResult<()>> {
+        let (cluster, doubted) = (Arc::clone(self), doubted.cloned());
+        let edition = self.edition();
+        tokio::spawn(async move {
+            let learning = cluster.learning.here();
+            let _learning = learning.lock().await;
+            if cluster.edition() != edition {
+                return Ok(());
             }
-        };
-        let mut slots = vec![None; usize::from(SLOTS)];
-        for (from, to, host, port) in ranges(answer)? {
-            let owner = self.at(address_of(server.info.addr(), &host, port))?;
-            for slot in from..=to.min(SLOTS - 1) {
-                slots[usize::from(slot)] = Some(Arc::clone(&owner));
+            let chart = cluster.ask_all(wanted, doubted.as_ref()).await?;
+            cluster.adopt(chart);
+            Ok(())
+        })
+    }
+
+    /// Asks all servers at once who has which slots. The first answer that has all slots is
+    /// taken, if it is not that the server in doubt has the one that is asked for; else the one
+    /// that has most.
+    async fn ask_all(
+        &self,
+        wanted: Option<u16>,
+        doubted: Option<&Arc<Server>>,
+    ) -> RedisResult<Chart> {
+        let servers = self.acquaintances()?;
+        let mut asking: FuturesUnordered<_> =
+            servers.iter().map(|server| self.ask(server)).collect();
+        let (mut best, mut failure) = (None::<Chart>, uncovered());
+        while let Some(answer) = asking.next().await {
+            let chart = match answer {
+                Ok(chart) => chart,
+                Err(error) => {
+                    failure = error;
+                    continue;
+                }
+            };
+            let owner = wanted.map(|slot| chart.owner(slot));
+            // Without it there is no answer to the question.
+            if owner.is_some_and(|owner| owner.is_none()) || chart.covered() == 0 {
+                continue;
+            }
+            let is_news = match (owner.flatten(), doubted) {
+                (Some(owner), Some(doubted)) => !is(owner, doubted),
+                _ => true,
+            };
+            let covered = chart.covered();
+            if is_news && covered == usize::from(SLOTS) {
+                return Ok(chart);
+            }
+            if best.as_ref().is_none_or(|best| best.covered() < covered) {
+                best = Some(chart);
             }
         }
+        best.ok_or(failure)
+    }
+
+    async fn ask(&self, server: &Arc<Server>) -> RedisResult<Chart> {
+        let asking = timeout(self.patience, self.ask_one(server)).await;
+        asking.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+    }
+
+    async fn ask_one(&self, server: &Arc<Server>) -> RedisResult<Chart> {
+        let wire = server.wire(Lane::Walks).await?;
+        let mut question = cmd("CLUSTER");
+        question.arg("SLOTS");
+        let answer = send(&wire, &question).await;
+        if answer.as_ref().is_err_and(|error| error.code().is_none()) {
+            wire.discard();
+        }
+        let mut chart = Chart {
+            slots: vec![None; usize::from(SLOTS)],
+            nodes: HashSet::new(),
+        };
+        for range in ranges(answer?)? {
+            let owner = self.at(address_of(server.info.addr(), &range.host, range.port))?;
+            for slot in range.from..=range.to.min(SLOTS - 1) {
+                chart.slots[usize::from(slot)] = Some(Arc::clone(&owner));
+            }
+            chart.nodes.extend(range.nodes);
+        }
+        // An address may be another cluster's by now.
+        let known = &self.read().nodes;
+        if known.is_empty() || chart.nodes.iter().any(|node| known.contains(node)) {
+            return Ok(chart);
+        }
+        Err((
+            ErrorKind::ClusterConnectionNotFound,
+            "a server that was asked is of another cluster, or of none",
+        )
+            .into())
+    }
+
+    fn adopt(&self, chart: Chart) {
         let mut map = self.write();
-        map.slots = slots;
+        map.slots = chart.slots;
+        map.nodes = chart.nodes;
         map.edition += 1;
         // Whoever has no slot any more is forgotten.
         map.servers
             .retain(|_, server| Arc::strong_count(server) > 1);
-        Ok(())
     }
 
     /// Those that have slots, and the seeds.
@@ -166,7 +243,7 @@ impl Cluster {
         for seed in &self.seeds {
             let (host, port) = host_and_port(seed.addr());
             let seed = self.at((host.to_owned(), port))?;
-            if !known.iter().any(|server| Arc::ptr_eq(server, &seed)) {
+            if !known.iter().any(|server| is(server, &seed)) {
                 known.push(seed);
             }
         }
@@ -180,13 +257,8 @@ impl Cluster {
             return Ok(Arc::clone(server));
         }
         let seed = self.seeds.first().ok_or_else(unreadable)?;
-        let mut addr = seed.addr().clone();
-        if let ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } =
-            &mut addr
-        {
-            (*host, *port) = address.clone();
-        }
-        let server = Arc::new(Server::new(seed.clone().set_addr(addr), self.patience)?);
+        let info = with_address(seed, &address);
+        let server = Arc::new(Server::new(info, Kind::Node, self.patience)?);
         map.servers.insert(address, Arc::clone(&server));
         Ok(server)
     }
@@ -208,26 +280,53 @@ impl Cluster {
     }
 }
 
+/// Slots that one server has.
+#[derive(Debug, PartialEq, Eq)]
+struct Range {
+    from: u16,
+    to: u16,
+    host: String,
+    port: u16,
+    /// The ids of that server and of its replicas.
+    nodes: Vec<String>,
+}
+
 /// `CLUSTER SLOTS`: for each range its ends, its primary, its replicas.
-fn ranges(answer: Value) -> RedisResult<Vec<(u16, u16, String, u16)>> {
+fn ranges(answer: Value) -> RedisResult<Vec<Range>> {
     let Value::Array(ranges) = answer else {
         return Err(unreadable());
     };
+    ranges.iter().map(range).collect()
+}
+
+fn range(value: &Value) -> RedisResult<Range> {
     let number = |value: &Value| match value {
         Value::Int(number) => u16::try_from(*number).map_err(|_| unreadable()),
         _ => Err(unreadable()),
     };
-    let range = |range: &Value| match range {
-        Value::Array(range) => match range.as_slice() {
-            [from, to, Value::Array(primary), ..] => match primary.as_slice() {
-                [host, port, ..] => Ok((number(from)?, number(to)?, text(host)?, number(port)?)),
-                _ => Err(unreadable()),
-            },
-            _ => Err(unreadable()),
-        },
-        _ => Err(unreadable()),
+    let Value::Array(parts) = value else {
+        return Err(unreadable());
     };
-    ranges.iter().map(range).collect()
+    let [from, to, servers @ ..] = parts.as_slice() else {
+        return Err(unreadable());
+    };
+    let Some(Value::Array(primary)) = servers.first() else {
+        return Err(unreadable());
+    };
+    let [host, port, ..] = primary.as_slice() else {
+        return Err(unreadable());
+    };
+    let ids = servers.iter().filter_map(|server| match server {
+        Value::Array(server) => text(server.get(2)?).ok(),
+        _ => None,
+    });
+    Ok(Range {
+        from: number(from)?,
+        to: number(to)?,
+        host: text(host)?,
+        port: number(port)?,
+        nodes: ids.collect(),
+    })
 }
 
 /// Empty if the server does not know how it is called.
@@ -250,13 +349,30 @@ fn address_of(from: &ConnectionAddr, host: &str, port: u16) -> Address {
     (host.to_owned(), port)
 }
 
-fn host_and_port(addr: &ConnectionAddr) -> (&str, u16) {
+/// The same settings for another address.
+pub(crate) fn with_address(settings: &ConnectionInfo, address: &Address) -> ConnectionInfo {
+    let mut addr = settings.addr().clone();
+    if let ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } = &mut addr {
+        (*host, *port) = address.clone();
+    }
+    settings.clone().set_addr(addr)
+}
+
+pub(crate) fn host_and_port(addr: &ConnectionAddr) -> (&str, u16) {
     match addr {
         ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
             (host, *port)
         }
         _ => ("", 0),
     }
+}
+
+fn uncovered() -> RedisError {
+    (
+        ErrorKind::ClusterConnectionNotFound,
+        "no server has this slot",
+    )
+        .into()
 }
 
 fn unreadable() -> RedisError {
@@ -297,8 +413,15 @@ mod tests {
             range(5461, 16383, server(Value::Nil, 7002)),
         ]);
         let read = ranges(answer).expect("it can be read");
-        let (known, unknown) = ("10.0.0.1".to_owned(), String::new());
-        assert_eq!(read, [(0, 5460, known, 7001), (5461, 16383, unknown, 7002)]);
+        let owns = |from, to, host: &str, port| Range {
+            from,
+            to,
+            host: host.to_owned(),
+            port,
+            nodes: vec!["an id".to_owned(); 2],
+        };
+        let expected = [owns(0, 5460, "10.0.0.1", 7001), owns(5461, 16383, "", 7002)];
+        assert_eq!(read, expected);
         for bad in [
             Value::Nil,
             Value::Array(vec![Value::Nil]),
@@ -323,7 +446,7 @@ mod tests {
         let info = "redis://:secret@10.0.0.1:7001".into_connection_info();
         let seed = info.expect("a good URL");
         let cluster = Cluster::new(vec![seed.clone()], Duration::from_secs(1));
-        let from = Server::new(seed, Duration::from_secs(1)).expect("good settings");
+        let from = Server::new(seed, Kind::Node, Duration::from_secs(1)).expect("good settings");
         let moved = |to: &str| {
             let said = format!("-MOVED 3999 {to}\r\n");
             let said = parse_redis_value(said.as_bytes()).expect("it can be read");

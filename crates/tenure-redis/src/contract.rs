@@ -1,6 +1,5 @@
-//! The contract, method by method: each checks its arguments and has its operation done.
-//! What is one command is done in its caller's place, as a command is sent as a whole or not
-//! at all; what is several is done in a task.
+//! The contract, method by method: each checks its arguments and has its operation done, in a
+//! task.
 
 use std::time::Duration;
 
@@ -11,6 +10,8 @@ use tenure_store::{
     Purged, Record, Resolve, Result, SessionId, SessionStore, State, Ticket, Timestamp, Tombstone,
     Updated, Version,
 };
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::create::{self, Fate};
 use crate::end::Revoke;
@@ -35,13 +36,21 @@ impl SessionStore for RedisStore {
     }
 
     async fn load(&self, ns: &Namespace, id: SessionId, now: Timestamp) -> Result<Option<Record>> {
-        let _seat = self.queue.enter()?;
-        access::load(&self.core, ns, id, now).await
+        if self.core.servers.is_cluster() {
+            // There a command is for one shard, and so for one session mostly.
+            let ns = ns.clone();
+            return self
+                .look(|core| async move { access::load_alone(&core, &ns, id, now).await })
+                .await;
+        }
+        let seat = self.queue.enter()?;
+        access::load(&self.core, seat, ns, id, now).await
     }
 
     async fn touch(&self, ns: &Namespace, id: SessionId, now: Timestamp) -> Result<bool> {
-        let _seat = self.queue.enter()?;
-        access::touch(&self.core, ns, id, now).await
+        let ns = ns.clone();
+        self.run(|core| async move { access::touch(&core, &ns, id, now).await })
+            .await
     }
 
     async fn update(
@@ -67,8 +76,8 @@ impl SessionStore for RedisStore {
         };
         match limited {
             None => {
-                let _seat = self.queue.enter()?;
-                update.run(&self.core).await
+                self.run(|core| async move { update.run(&core).await })
+                    .await
             }
             Some((principal, limit)) => {
                 let log_in = LogIn {
@@ -76,8 +85,13 @@ impl SessionStore for RedisStore {
                     principal,
                     limit,
                 };
-                self.run(|core| async move { log_in.run(&core).await })
+                // Room may have to be made, which goes on when this caller's time is up.
+                let servers = &self.core.servers;
+                let running = self.run(|core| async move { log_in.run(&core).await });
+                let late = |_| Err(servers.late());
+                timeout(servers.deadline + servers.deadline / 16, running)
                     .await
+                    .unwrap_or_else(late)
             }
         }
     }
@@ -91,9 +105,10 @@ impl SessionStore for RedisStore {
         after: After,
         now: Timestamp,
     ) -> Result<Option<Ended>> {
-        let _seat = self.queue.enter()?;
+        let ns = ns.clone();
         let end = End { reason, at: now };
-        end::end(&self.core, ns, id, rotation, end, after).await
+        self.run(|core| async move { end::end(&core, &ns, id, rotation, end, after).await })
+            .await
     }
 
     async fn end_principal(
@@ -136,8 +151,18 @@ impl SessionStore for RedisStore {
     ) -> Result<Claimed> {
         check_limit(limit)?;
         let ns = ns.clone();
-        self.run(|core| async move { reap::claim(&core, &ns, lease, limit, now).await })
-            .await
+        let (reaper, claimed) = oneshot::channel();
+        self.run(|core| async move {
+            let claimed = reap::claim(&core, &ns, lease, limit, now).await?;
+            match reaper.send(claimed) {
+                Ok(()) => Ok(()),
+                // What nobody received was no attempt.
+                Err(unwanted) => settle::give_back(&core, &ns, &unwanted, now).await,
+            }
+        })
+        .await?;
+        let stopped = |_| Error::unavailable("the store stopped before its answer");
+        claimed.await.map_err(stopped)
     }
 
     async fn renew(
@@ -176,24 +201,27 @@ impl SessionStore for RedisStore {
         id: SessionId,
         now: Timestamp,
     ) -> Result<Option<Entry>> {
-        let _seat = self.queue.enter()?;
-        look::inspect(&self.core, ns, id, now).await
+        let ns = ns.clone();
+        self.look(|core| async move { look::inspect(&core, &ns, id, now).await })
+            .await
     }
 
     async fn list(&self, ns: &Namespace, filter: &Filter, now: Timestamp) -> Result<Page> {
         check_limit(filter.limit)?;
-        let _seat = self.queue.enter()?;
-        look::list(&self.core, ns, filter, now).await
+        let (ns, filter) = (ns.clone(), filter.clone());
+        self.look(|core| async move { look::list(&core, &ns, &filter, now).await })
+            .await
     }
 
     async fn count(&self, ns: &Namespace, now: Timestamp) -> Result<Counts> {
-        let _seat = self.queue.enter()?;
-        count::count(&self.core, ns, now).await
+        let ns = ns.clone();
+        self.look(|core| async move { count::count(&core, &ns, now).await })
+            .await
     }
 
     async fn namespaces(&self) -> Result<Vec<Namespace>> {
-        let _seat = self.queue.enter()?;
-        namespace::namespaces(&self.core).await
+        self.look(|core| async move { namespace::namespaces(&core).await })
+            .await
     }
 
     async fn resolve(
@@ -203,13 +231,15 @@ impl SessionStore for RedisStore {
         what: Resolve,
         now: Timestamp,
     ) -> Result<bool> {
-        let _seat = self.queue.enter()?;
-        settle::resolve(&self.core, ns, id, what, now).await
+        let ns = ns.clone();
+        self.run(|core| async move { settle::resolve(&core, &ns, id, what, now).await })
+            .await
     }
 
     async fn epoch(&self, ns: &Namespace, id: SessionId) -> Result<Epoch> {
-        let _seat = self.queue.enter()?;
-        namespace::epoch(&self.core, ns, id).await
+        let ns = ns.clone();
+        self.look(|core| async move { namespace::epoch(&core, &ns, id).await })
+            .await
     }
 
     async fn import(
@@ -228,14 +258,19 @@ impl SessionStore for RedisStore {
     }
 
     async fn describe(&self, _: Timestamp) -> Result<Description> {
-        let _seat = self.queue.enter()?;
-        describe::describe(&self.core).await
+        self.look(|core| async move { describe::describe(&core).await })
+            .await
     }
 
     async fn close(&self) -> Result<()> {
-        self.queue.close().await;
+        let is_through = self.queue.close(self.core.servers.deadline).await;
         self.core.servers.close();
-        Ok(())
+        if is_through {
+            return Ok(());
+        }
+        Err(Error::unavailable(
+            "closed, though an operation was under way for longer than the deadline",
+        ))
     }
 }
 
@@ -257,8 +292,9 @@ impl RedisStore {
         if fate.tombstone().is_some_and(has_impossible_counter) {
             return Err(Error::invalid("a tombstone's counters go up to 2^31 - 1"));
         }
-        let _seat = self.queue.enter()?;
-        create::create(&self.core, ns, record, &fate).await
+        let (ns, record) = (ns.clone(), record.clone());
+        self.run(|core| async move { create::create(&core, &ns, &record, &fate).await })
+            .await
     }
 }
 

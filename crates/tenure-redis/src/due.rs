@@ -3,7 +3,7 @@
 
 use deadpool_redis::redis::Value;
 use futures_util::future::join_all;
-use tenure_store::{Error, Namespace, Result, SessionId, Timestamp};
+use tenure_store::{Error, ErrorKind, Namespace, Result, SessionId, Timestamp};
 
 use crate::answer::{self, unexpected};
 use crate::call::{Call, Script};
@@ -46,6 +46,7 @@ pub(crate) struct Heads {
 /// What to look at in one shard.
 #[derive(Debug)]
 pub(crate) struct Batch {
+    pub(crate) number: u8,
     shard: Shard,
     epochs: Vec<u64>,
     pub(crate) candidates: Vec<Candidate>,
@@ -77,17 +78,22 @@ impl Heads {
         reach: Reach,
         limit: u32,
         now: Timestamp,
+        without: &[u8],
     ) -> Result<Self> {
         // Sessions are spread evenly: twice each queue's share is nearly always enough.
         let share = limit.min(limit / 8 + 16);
-        let shards = core.shards(ns);
+        let numbered = (0..).zip(core.shards(ns));
+        let (numbers, shards): (Vec<u8>, Vec<Shard>) = numbered
+            .filter(|(number, _)| !without.contains(number))
+            .unzip();
         let finding = shards
             .iter()
             .map(|shard| Head::find(core, ns, shard, reach, share, now));
-        let heads = join_all(finding)
-            .await
-            .into_iter()
-            .collect::<Result<Vec<_>>>()?;
+        // What a shard has that does not answer waits for the next look.
+        let found = reached(join_all(finding).await)?;
+        let reached = numbers.into_iter().zip(shards).zip(found);
+        let reached = reached.filter_map(|(shard, head)| Some((shard, head?)));
+        let (shards, heads): (Vec<(u8, Shard)>, Vec<Head>) = reached.unzip();
 
         let mut found = Heads {
             any_expects_hooks: heads.iter().any(|head| head.hooks_expected),
@@ -131,7 +137,8 @@ impl Heads {
         let mut batches: Vec<Batch> = shards
             .into_iter()
             .zip(heads)
-            .map(|(shard, head)| Batch {
+            .map(|((number, shard), head)| Batch {
+                number,
                 shard,
                 epochs: head.epochs,
                 candidates: Vec::new(),
@@ -254,6 +261,26 @@ impl Batch {
         }
         call.bulk()
     }
+}
+
+/// What those shards said that could be reached. An error only if none could; or if one lost
+/// what it had, and is to be opened again.
+pub(crate) fn reached<T>(mut answers: Vec<Result<T>>) -> Result<Vec<Option<T>>> {
+    let is_lost = |answer: &Result<T>| match answer {
+        Ok(_) => false,
+        Err(error) => error.kind() == ErrorKind::NotOpened,
+    };
+    if let Some(lost) = answers.iter().position(is_lost) {
+        return answers.swap_remove(lost).map(|_| Vec::new());
+    }
+    if !answers.is_empty() && answers.iter().all(Result::is_err) {
+        return answers.into_iter().map(|answer| answer.map(Some)).collect();
+    }
+    let note = |error: &_| tracing::warn!(%error, "a part of the sessions is not reaped for now");
+    let answers = answers.into_iter();
+    Ok(answers
+        .map(|answer| answer.inspect_err(note).ok())
+        .collect())
 }
 
 /// Ids and dues, one after the other.

@@ -1,5 +1,6 @@
 //! Sessions are ended: one by its user or an operator, or all of a principal.
 
+use futures_util::future::join_all;
 use tenure_store::{
     After, Cursor, End, EndReason, Ended, Error, Namespace, Principal, Result, SessionId,
     Timestamp, Tombstone,
@@ -10,12 +11,13 @@ use crate::create::queue;
 use crate::keys::{Key, Shard};
 use crate::place::{self, theirs};
 use crate::record::{decode, phase};
+use crate::replicas::Trail;
 use crate::scripts::{END, END_ALL};
-use crate::servers::together;
+use crate::servers::{in_part, together};
 use crate::store::Core;
 
 /// How many sessions one script ends, so that others get their turn.
-const STEP: u32 = 500;
+pub(crate) const STEP: u32 = 500;
 
 /// Ends a live session.
 pub(crate) async fn end(
@@ -46,9 +48,11 @@ pub(crate) async fn end(
         .arg(end.reason.code())
         .arg(if after == After::Discard { 0 } else { phase })
         .arg(due)
-        .arg(rotation.map_or(-1, i64::from))
-        .replicated();
-    let Some(bytes) = answer::bytes(core.servers.ask(ending).await?)? else {
+        .arg(rotation.map_or(-1, i64::from));
+    let trail = Trail::new();
+    let ended = core.servers.ask_to_end(ending, &trail).await?;
+    core.servers.replicated(trail).await?;
+    let Some(bytes) = answer::bytes(ended)? else {
         return Ok(None);
     };
     // It has ended all the same: whoever tries again finds it so.
@@ -70,37 +74,62 @@ impl Revoke {
     /// Ends them; says how many. What had the principal before the call is in the lists
     /// that are gone through.
     pub(crate) async fn run(&self, core: &Core) -> Result<u64> {
-        let shards = core.shards(&self.ns);
-        let each = shards.iter().map(|shard| self.in_shard(core, shard));
-        let ended = together(futures_util::future::join_all(each).await)?;
+        let (shards, trail) = (core.shards(&self.ns), Trail::new());
+        let each = shards
+            .iter()
+            .map(|shard| self.in_shard(core, shard, &trail));
+        let ended = together(join_all(each).await)?;
+        core.servers.replicated(trail).await?;
         Ok(ended.into_iter().sum())
     }
 
-    async fn in_shard(&self, core: &Core, shard: &Shard) -> Result<u64> {
+    async fn in_shard(&self, core: &Core, shard: &Shard, trail: &Trail) -> Result<u64> {
         let (mut ended, mut behind) = (0, None);
         loop {
-            let listing = theirs(shard, &self.principal, behind, STEP);
-            let places = core.servers.ask(listing).await?;
-            let places = place::places(places)?;
-            behind = places.last().copied();
-            let those = places.iter().filter(|place| Some(place.id) != self.except);
-            let those: Vec<Cursor> = those.copied().collect();
-            let reason = EndReason::PrincipalRevoked;
-            ended += end_all(
-                core,
-                shard,
-                &those,
-                &self.principal,
-                reason,
-                self.after,
-                self.now,
-            )
-            .await?;
-            if places.len() < STEP as usize {
+            match self.step(core, shard, behind, trail).await {
+                Ok((here, next)) => {
+                    ended += here;
+                    behind = next;
+                }
+                Err(error) if ended > 0 => return Err(in_part(error)),
+                Err(error) => return Err(error),
+            }
+            if behind.is_none() {
                 return Ok(ended);
             }
         }
     }
+
+    /// Says how many it ended, and behind which the next step begins.
+    async fn step(
+        &self,
+        core: &Core,
+        shard: &Shard,
+        behind: Option<Cursor>,
+        trail: &Trail,
+    ) -> Result<(u64, Option<Cursor>)> {
+        let listing = theirs(shard, &self.principal, behind, STEP);
+        let places = place::places(core.servers.ask(listing).await?)?;
+        let those = places.iter().filter(|place| Some(place.id) != self.except);
+        let those: Vec<Cursor> = those.copied().collect();
+        let by = By {
+            principal: &self.principal,
+            reason: EndReason::PrincipalRevoked,
+            after: self.after,
+            now: self.now,
+        };
+        let ended = end_all(core, shard, &those, &by, trail).await?;
+        let last = places.last().filter(|_| places.len() >= STEP as usize);
+        Ok((ended, last.copied()))
+    }
+}
+
+/// Why a principal's sessions end, and what becomes of them.
+pub(crate) struct By<'a> {
+    pub(crate) principal: &'a Principal,
+    pub(crate) reason: EndReason,
+    pub(crate) after: After,
+    pub(crate) now: Timestamp,
 }
 
 /// Ends those of a principal's sessions in a shard that are live and still theirs; says how
@@ -109,10 +138,8 @@ pub(crate) async fn end_all(
     core: &Core,
     shard: &Shard,
     places: &[Cursor],
-    principal: &Principal,
-    reason: EndReason,
-    after: After,
-    now: Timestamp,
+    by: &By<'_>,
+    trail: &Trail,
 ) -> Result<u64> {
     if places.is_empty() {
         return Ok(0);
@@ -127,12 +154,12 @@ pub(crate) async fn end_all(
     let records = places.iter().map(|place| Key::Record(place.id));
     let mut ending = END_ALL
         .on(shard, keys.into_iter().chain(records))
-        .arg(now.as_millis())
-        .arg(reason.code())
-        .arg(u8::from(after != After::Discard))
-        .arg(principal.as_str());
+        .arg(by.now.as_millis())
+        .arg(by.reason.code())
+        .arg(u8::from(by.after != After::Discard))
+        .arg(by.principal.as_str());
     for place in places {
         ending = ending.arg(&place::bytes(*place));
     }
-    answer::count(&core.servers.ask(ending.bulk().replicated()).await?)
+    answer::count(&core.servers.ask_to_end(ending.bulk(), trail).await?)
 }

@@ -1,14 +1,21 @@
 //! The one place where Redis' errors get the contract's kinds, and where it is decided which
 //! of them mean that nothing was done.
 
-use deadpool_redis::PoolError;
 use deadpool_redis::redis::{ErrorKind as DriverKind, RedisError};
 use tenure_store::{Error, ErrorKind};
+
+/// The code of this crate's own word on a server that it does not work with, which says why.
+pub(crate) const UNFIT: &str = "UNFIT";
 
 /// What to do about a driver's error. Neither it nor Redis' own text holds a value that was
 /// sent.
 pub(crate) fn from_driver(error: RedisError) -> Error {
     let (kind, advice) = match (error.code(), error.kind()) {
+        (Some(UNFIT), _) => {
+            let why = error.detail().unwrap_or_default();
+            return Error::new(ErrorKind::Misconfigured, why.to_owned());
+        }
+        (Some("ERR"), _) => from_text(error.detail().unwrap_or_default()),
         (Some(code), _) => from_code(code),
         (None, DriverKind::AuthenticationFailed) => from_code("WRONGPASS"),
         (None, DriverKind::InvalidClientConfig | DriverKind::EmptySentinelList) => (
@@ -27,6 +34,11 @@ pub(crate) fn from_driver(error: RedisError) -> Error {
             ErrorKind::Misconfigured,
             "this server speaks no RESP3: Redis 7.0 or later is needed",
         ),
+        (None, DriverKind::Io) if is_unreadable(&error) => (
+            ErrorKind::Misconfigured,
+            "no encrypted connection can be made: the server's certificate is not trusted, or it \
+             speaks no TLS",
+        ),
         (None, DriverKind::Io) => (
             ErrorKind::Unavailable,
             "the connection to Redis failed or broke",
@@ -37,12 +49,11 @@ pub(crate) fn from_driver(error: RedisError) -> Error {
     Error::new(kind, advice).with_source(error)
 }
 
-/// The same of an error on the way to a connection.
-pub(crate) fn from_pool(error: PoolError) -> RedisError {
-    match error {
-        PoolError::Backend(error) => error,
-        error => (DriverKind::Io, "no connection", error.to_string()).into(),
-    }
+/// Whether Redis refused because its memory is full.
+pub(crate) fn is_full(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    let said = source.and_then(|source| source.downcast_ref::<RedisError>());
+    said.is_some_and(|said| said.code() == Some("OOM"))
 }
 
 /// What may be done about an error without telling the caller.
@@ -76,6 +87,32 @@ pub(crate) fn remedy(error: &RedisError) -> Remedy {
     }
 }
 
+/// Whether what came over the wire was refused, as TLS does.
+fn is_unreadable(error: &RedisError) -> bool {
+    let source = std::error::Error::source(error);
+    let broken = source.and_then(|source| source.downcast_ref::<std::io::Error>());
+    broken.is_some_and(|broken| broken.kind() == std::io::ErrorKind::InvalidData)
+}
+
+/// What has no code of its own, by Redis' words.
+fn from_text(text: &str) -> (ErrorKind, &'static str) {
+    let says = |words: &str| text.contains(words);
+    let mistake = if says("unknown command") && says("HELLO") {
+        "this server speaks no RESP3: Redis 7.0 or later is needed"
+    } else if says("DB index") {
+        "Redis has no database of this number: name one below its setting databases, 16 by default"
+    } else if says("cluster support disabled") {
+        "this server is no node of a Redis Cluster: name it in a URL that begins with redis:, or \
+         in RedisOptions::single"
+    } else if says("unknown command") {
+        "this server lacks a command that Tenure needs: Redis 7.0 or later has them, unless one \
+         was renamed"
+    } else {
+        return (ErrorKind::Other, "Redis refused the command");
+    };
+    (ErrorKind::Misconfigured, mistake)
+}
+
 fn from_code(code: &str) -> (ErrorKind, &'static str) {
     match code {
         "READONLY" => (
@@ -106,6 +143,11 @@ fn from_code(code: &str) -> (ErrorKind, &'static str) {
         "MISCONF" => (
             ErrorKind::Other,
             "Redis cannot write to its disk and takes no writes, nothing was written: see its log",
+        ),
+        "DENIED" => (
+            ErrorKind::Misconfigured,
+            "Redis is in protected mode, and lets in nobody from another machine: give it a \
+             password, or set protected-mode no where only trusted machines reach it",
         ),
         "NOAUTH" | "WRONGPASS" | "NOPERM" => (
             ErrorKind::Misconfigured,
@@ -147,6 +189,8 @@ mod tests {
             ("MISCONF", ErrorKind::Other),
             ("NOPERM", ErrorKind::Misconfigured),
             ("NOAUTH", ErrorKind::Misconfigured),
+            ("DENIED", ErrorKind::Misconfigured),
+            (UNFIT, ErrorKind::Misconfigured),
             ("CORRUPT", ErrorKind::Corrupt),
             ("WRONGTYPE", ErrorKind::Corrupt),
             ("ERR", ErrorKind::Other),

@@ -20,20 +20,26 @@
 //!
 //! A namespace is spread over 16 shards; all keys of one have the same hash tag, so they lie
 //! on one server. Every operation on a session is one script on its shard, sent by its hash,
-//! and a load is one `MGET`, for all loads that wait: one atomic step, one round trip. An operation on many asks all
-//! shards at once and puts together what they say; such run in tasks of their own, so that a
-//! caller that goes away interrupts nothing.
+//! and a load is one `MGET`, for all loads that wait: one atomic step, one round trip. An
+//! operation on many asks all shards at once and puts together what they say. Every operation
+//! runs in a task of its own, so a caller that goes away, or that does not poll its future,
+//! interrupts nothing and delays no other caller.
 //!
-//! Connections are taken from a pool once and kept, three for each server: for requests, for
-//! reapers and operators, and for what waits for replicas. Calls share them, one behind the
-//! other, without a ping before; when one breaks or falls silent the next call takes a new
-//! one. **What may have happened is never sent twice**: only what Redis refused before it
-//! began (a script it does not know, data that has moved, a server that is loading) is sent
+//! Each runtime that uses a store has four connections to each server: for requests, for
+//! reapers, for operators, and for what waits for replicas. Calls share them, one behind the
+//! other. When a connection breaks or falls silent, the next call makes a new one; after a
+//! second in which nothing was heard the first call sends a `PING` before anything that could
+//! get lost. Each new connection asks the server for its version, role, mode and eviction
+//! policy, in the round trip that hands over the scripts, so that what
+//! [`connect`](RedisStore::connect) requires holds for every server that is used later.
+//! **What may have happened is never sent twice**: only reads, and what Redis refused before it
+//! began (a script it does not know, data that has moved, a server that is loading), are sent
 //! again, until the [deadline](RedisOptions::deadline). For this the cluster's map is kept
 //! here, and not by the driver, which would send again what it lost the answer of.
 //!
 //! The number of operations under way is [bounded](RedisOptions::queue_length), and every step
-//! of an operation has a deadline; running out of either is `Unavailable`.
+//! of an operation has a deadline; running out of either is `Unavailable`. Closing waits for
+//! one deadline at most.
 //!
 //! # Keys
 //!
@@ -51,7 +57,7 @@
 //! | `T:w`, `T:h`, `T:x` | sorted sets | tombstones: id by when it is due, by the end of its lease; dead letters |
 //! | `T:c` | sorted set | every session, in byte order: created (sign bit flipped), id |
 //! | `T:p` | sorted set | in byte order: principal, NUL, created, id |
-//! | `T:m` | hash | principal: the mark of the log-in with a limit that came by last |
+//! | `T:m` | hash | principal: the mark of the log-in with a limit that came by last, and when |
 //! | `t:namespaces` | hash | for each namespace, whether hooks are expected, and a stamp |
 //! | `t:layout` | hash | version of this layout, number of shards; any other is `SchemaMismatch` |
 //!
@@ -88,8 +94,8 @@
 //! was just *ended* live again. [`wait_for_replicas`](RedisOptions::wait_for_replicas) is
 //! against the last: an end, of one session or of many, and a reset are acknowledged when so
 //! many replicas have them; if they do not in three quarters of the deadline, the answer is
-//! `Unavailable`, though it is done on the primary. Ends then queue for the replicas' answers,
-//! apart from all other calls. It does not make Redis consistent: a replica that has it must
+//! `Unavailable`, though it is done on the primary: no work waits for the confirmation of other
+//! work, and one confirmation is for all ends that wait. It does not make Redis consistent: a replica that has it must
 //! also be the one that takes over. A primary that is cut off and does not know it yet takes
 //! writes that will be lost; `min-replicas-to-write` on the servers ends that after a while.
 //!
@@ -99,7 +105,15 @@
 //! broke or fell silent, a server that is loading, busy or a replica, a cluster without a
 //! primary for a part of the data. A server whose memory is *full* (`OOM`) or that cannot write
 //! to its disk (`MISCONF`) is `Other`: waiting does not help, nothing was written. Refused
-//! credentials and rights are `Misconfigured`, and so is a server that evicts.
+//! credentials and rights are `Misconfigured`, and so is a server that evicts, or that is of
+//! another kind than the URL says.
+//!
+//! A full server refuses what takes more memory: new sessions, larger payloads, log-ins. Ends,
+//! resets, touches, changes that are no larger, and all that reapers do are let in, so that
+//! reaping empties it.
+//!
+//! If a part of a Cluster is away or takes no writes, reapers go on with the rest; operations
+//! on sessions of that part, and on all sessions, are `Unavailable`.
 //!
 //! A record whose header cannot be read is `Corrupt` to whoever asks for it; lists leave it
 //! out, claims put it off, a purge removes it.
@@ -122,6 +136,8 @@ mod error;
 mod fetch;
 mod gather;
 mod header;
+mod info;
+mod joint;
 mod keys;
 mod layout;
 mod link;
@@ -130,11 +146,14 @@ mod look;
 mod namespace;
 mod notes;
 mod options;
+mod others;
 mod place;
 mod places;
 mod queue;
 mod reap;
 mod record;
+mod replicas;
+mod runtimes;
 mod scripts;
 mod sentinel;
 mod server;

@@ -6,30 +6,27 @@
 //! own shard only if its mark still stands there. Of two log-ins that are both carried out,
 //! one has seen the other: ARCHITECTURE.md has the proof.
 
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use deadpool_redis::redis::Value;
+use futures_util::future::join_all;
 use tenure_store::{
-    Cursor, EndReason, Error, ErrorKind, Excess, Namespace, Principal, PrincipalLimit, Result,
+    EndReason, Error, ErrorKind, Excess, Namespace, Principal, PrincipalLimit, Result, Timestamp,
     Updated,
 };
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-use crate::answer;
 use crate::call::Call;
-use crate::end::end_all;
 use crate::keys::{self, Key, Shard};
-use crate::place::{self, theirs};
-use crate::scripts::{LIVING, MARK, UNMARK};
-use crate::servers::together;
+use crate::others::Others;
+use crate::replicas::Trail;
+use crate::runtimes::Local;
+use crate::scripts::{MARK, UNMARK};
+use crate::servers::in_part;
 use crate::store::Core;
 use crate::update::{Attempt, Update};
-
-/// How many sessions one script looks at.
-const STEP: u32 = 1000;
 
 /// Carries out an update after which the principal has no more sessions than it may.
 pub(crate) struct LogIn {
@@ -47,6 +44,12 @@ impl Default for Turns {
     }
 }
 
+impl Local for Turns {
+    fn is_idle(&self) -> bool {
+        self.0.iter().all(|turn| turn.try_lock().is_ok())
+    }
+}
+
 impl Turns {
     fn of(&self, ns: &Namespace, principal: &Principal) -> &Mutex<()> {
         let mut hasher = DefaultHasher::new();
@@ -56,39 +59,54 @@ impl Turns {
     }
 }
 
-type Mark = [u8; 8];
-
-/// The principal's other sessions, by shard.
-type Others = BTreeMap<u8, Vec<Cursor>>;
+/// What a log-in leaves on each shard: random bytes, and when, so that one that was left
+/// behind can be told from one of a log-in under way.
+type Mark = [u8; 16];
 
 impl LogIn {
-    /// All steps together have one deadline.
+    /// All steps together have one deadline, but for those that end others: these go on until
+    /// there is room, for the next log-in if not for this one.
     pub(crate) async fn run(&self, core: &Core) -> Result<Updated> {
-        let deadline = core.servers.deadline;
-        let late = || {
-            let millis = deadline.as_millis();
-            Error::unavailable(format!("the log-in was not through within {millis} ms"))
+        let until = Instant::now() + core.servers.deadline;
+        let (mut displaced, mut mark, trail) = (0, None, Trail::new());
+        let updated = {
+            let turns = core.turns.here();
+            let turn = turns.of(&self.update.ns, &self.principal).lock();
+            let _turn = timeout_at(until, turn).await.map_err(|_| late(core))?;
+            self.repeat(core, until, &mut mark, &mut displaced, &trail)
+                .await
         };
-        timeout(deadline, self.repeat(core))
-            .await
-            .unwrap_or_else(|_| Err(late()))
+        if let Some(mark) = mark {
+            self.unmark(core, mark).await;
+        }
+        match updated {
+            Ok(Updated::Done) => {
+                core.servers.replicated(trail).await?;
+                Ok(Updated::Done)
+            }
+            // The others are gone: it must not be said that nothing happened.
+            Ok(_) if displaced > 0 => Err(Error::unavailable(
+                "the session changed or ended while others made room for it",
+            )),
+            Err(error) if displaced > 0 => Err(in_part(error)),
+            updated => updated,
+        }
     }
 
-    async fn repeat(&self, core: &Core) -> Result<Updated> {
-        let _turn = core.turns.of(&self.update.ns, &self.principal).lock().await;
-        let mut displaced = 0;
+    /// `mark` is the one that was left last: its successor takes its places.
+    async fn repeat(
+        &self,
+        core: &Core,
+        until: Instant,
+        mark: &mut Option<Mark>,
+        displaced: &mut u64,
+        trail: &Trail,
+    ) -> Result<Updated> {
         loop {
-            let mark = random()?;
-            let updated = self.attempt(core, mark, &mut displaced).await;
-            self.unmark(core, mark).await;
-            match updated? {
-                Some(Updated::Done) => return Ok(Updated::Done),
-                // The others are gone: it must not be said that nothing happened.
-                Some(_) if displaced > 0 => {
-                    return Err(Error::unavailable(
-                        "the session changed or ended while others made room for it",
-                    ));
-                }
+            let new = new_mark(self.update.now)?;
+            *mark = Some(new);
+            let attempt = self.attempt(core, until, new, displaced, trail).await?;
+            match attempt {
                 Some(updated) => return Ok(updated),
                 None => pause().await?,
             }
@@ -99,53 +117,58 @@ impl LogIn {
     async fn attempt(
         &self,
         core: &Core,
+        until: Instant,
         mark: Mark,
         displaced: &mut u64,
+        trail: &Trail,
     ) -> Result<Option<Updated>> {
         let shards = core.shards(&self.update.ns);
         let own = usize::from(keys::number(self.update.id));
-        // The own shard first: the proof needs it.
-        let first = match core.servers.ask(self.mark_own(&shards[own], mark)).await? {
-            Value::Int(0) => return Ok(Some(Updated::Gone)),
-            Value::Int(2) => return Ok(Some(Updated::Changed)),
-            places => places,
-        };
-        let others = shards
-            .iter()
-            .enumerate()
-            .filter(|(number, _)| *number != own);
-        let marking = others.map(|(_, shard)| self.mark(shard, mark));
-        let mut answers = core.servers.ask_all(marking).await?;
-        answers.insert(own, first);
-        let mut found = Others::new();
-        for ((number, shard), answer) in (0..).zip(&shards).zip(answers) {
-            let mut places = place::places(answer)?;
-            while places.len().is_multiple_of(STEP as usize) && !places.is_empty() {
-                let listing = theirs(shard, &self.principal, places.last().copied(), STEP);
-                let more = place::places(core.servers.ask(listing).await?)?;
-                if more.is_empty() {
-                    break;
-                }
-                places.extend(more);
-            }
-            places.retain(|place| place.id != self.update.id);
-            found.insert(number, places);
-        }
-
-        let living = self.living(core, &shards, &found).await?;
-        let count = living.values().map(Vec::len).sum::<usize>();
         let room = usize::try_from(self.limit.sessions).unwrap_or(usize::MAX);
-        if count >= room {
+        let looking = async {
+            // The own shard first: the proof needs it.
+            let first = match core.servers.ask(self.mark_own(&shards[own], mark)).await? {
+                Value::Int(0) => return Ok(Err(Some(Updated::Gone))),
+                Value::Int(2) => return Ok(Err(Some(Updated::Changed))),
+                places => places,
+            };
+            let others = shards.iter().enumerate();
+            let others = others.filter(|(number, _)| *number != own);
+            let marking = others.map(|(_, shard)| self.mark(shard, mark));
+            let mut answers = core.servers.ask_all(marking).await?;
+            answers.insert(own, first);
+            let mut others = Others::new(&self.update, &self.principal, &shards);
+            others.see(core, answers, self.page()).await?;
             match self.limit.excess {
-                Excess::Refuse => return self.refuse(core, &shards, own, mark, &living).await,
+                Excess::Refuse => {
+                    others.until(core, |others| others.count() >= room).await?;
+                    if others.count() >= room {
+                        return self.refuse(core, &others, own, mark).await.map(Err);
+                    }
+                }
                 Excess::EndOldest(_) => {
-                    *displaced += self
-                        .end_oldest(core, &shards, living, count + 1 - room)
-                        .await?;
+                    let newest = room.saturating_sub(1);
+                    let known = |others: &Others<'_>| others.knows_the_newest(newest);
+                    others.until(core, known).await?;
                 }
             }
+            Ok(Ok(others))
+        };
+        let looked = timeout_at(until, looking).await;
+        let others = match looked.map_err(|_| late(core))?? {
+            Ok(others) => others,
+            Err(settled) => return Ok(settled),
+        };
+        if let Excess::EndOldest(after) = self.limit.excess {
+            let newest = room.saturating_sub(1);
+            let reason = EndReason::Displaced;
+            others
+                .end_but_newest(core, newest, reason, after, displaced, trail)
+                .await?;
         }
-        Ok(match self.update.attempt(core, &mark).await? {
+        let updating = self.update.attempt(core, &mark);
+        let updated = timeout_at(until, updating).await.map_err(|_| late(core))?;
+        Ok(match updated? {
             Attempt::Settled(updated) => Some(updated),
             Attempt::Overtaken => None,
         })
@@ -156,81 +179,27 @@ impl LogIn {
     async fn refuse(
         &self,
         core: &Core,
-        shards: &[Shard],
+        others: &Others<'_>,
         own: usize,
         mark: Mark,
-        living: &Others,
     ) -> Result<Option<Updated>> {
-        let still = self.living(core, shards, living).await?;
-        let count = still
-            .values()
-            .map(|places| places.len() as u64)
-            .sum::<u64>();
+        let room = usize::try_from(self.limit.sessions).unwrap_or(usize::MAX);
+        let still = others.still_live(core, room).await?;
+        let shards = core.shards(&self.update.ns);
         let own = core.servers.ask(self.mark_own(&shards[own], mark)).await?;
         Ok(match own {
             Value::Int(0) => Some(Updated::Gone),
             Value::Int(2) => Some(Updated::Changed),
-            _ => (count >= u64::from(self.limit.sessions)).then_some(Updated::Full),
+            _ => (still >= room).then_some(Updated::Full),
         })
     }
 
-    /// Ends so many, the oldest first; says how many it were.
-    async fn end_oldest(
-        &self,
-        core: &Core,
-        shards: &[Shard],
-        living: Others,
-        excess: usize,
-    ) -> Result<u64> {
-        let Excess::EndOldest(after) = self.limit.excess else {
-            return Ok(0);
-        };
-        let mut oldest: Vec<Cursor> = living.into_values().flatten().collect();
-        oldest.sort_unstable();
-        oldest.truncate(excess);
-        let mut by_shard = Others::new();
-        for place in oldest {
-            by_shard
-                .entry(keys::number(place.id))
-                .or_default()
-                .push(place);
-        }
-        let (reason, now) = (EndReason::Displaced, self.update.now);
-        let ending = by_shard.iter().map(|(number, places)| {
-            let shard = &shards[usize::from(*number)];
-            end_all(core, shard, places, &self.principal, reason, after, now)
-        });
-        let ended = together(futures_util::future::join_all(ending).await)?;
-        Ok(ended.into_iter().sum())
-    }
-
-    /// Those that are live now.
-    async fn living(&self, core: &Core, shards: &[Shard], found: &Others) -> Result<Others> {
-        let mut chunks = Vec::new();
-        for (number, places) in found {
-            chunks.extend(places.chunks(STEP as usize).map(|chunk| (*number, chunk)));
-        }
-        let looking = chunks.iter().map(|(number, places)| {
-            let records = places.iter().map(|place| Key::Record(place.id));
-            LIVING
-                .on(
-                    &shards[usize::from(*number)],
-                    [Key::Epoch].into_iter().chain(records),
-                )
-                .arg(self.update.now.as_millis())
-                .arg(self.principal.as_str())
-        });
-        let mut living = Others::new();
-        for ((number, places), answer) in chunks.iter().zip(core.servers.ask_all(looking).await?) {
-            let answer = answer::array(answer)?;
-            let live = places
-                .iter()
-                .zip(answer)
-                .filter(|(_, lives)| *lives == Value::Int(1));
-            let live = live.map(|(place, _)| *place);
-            living.entry(*number).or_default().extend(live);
-        }
-        Ok(living)
+    /// How many places a mark asks each shard for. Sessions are spread evenly: twice the share
+    /// is nearly always enough.
+    fn page(&self) -> u32 {
+        (self.limit.sessions / 8)
+            .saturating_add(16)
+            .min(crate::others::STEP)
     }
 
     fn mark(&self, shard: &Shard, mark: Mark) -> Call {
@@ -242,29 +211,49 @@ impl LogIn {
         let record = Key::Record(self.update.id);
         let keys = [Key::Epoch, Key::Marks, Key::Principals, record];
         self.with_mark(MARK.on(shard, keys), mark)
-            .arg(self.update.now.as_millis())
             .arg(&self.update.expected.get().to_be_bytes())
     }
 
     fn with_mark(&self, call: Call, mark: Mark) -> Call {
-        call.arg(self.principal.as_str()).arg(&mark).arg(STEP)
+        call.arg(self.principal.as_str())
+            .arg(&mark)
+            .arg(self.page())
+            .arg(self.update.now.as_millis())
     }
 
-    /// Nothing depends on it: a mark that is left hinders nobody.
+    /// Nothing depends on it: a mark that is left hinders nobody, and a later log-in, whoever's,
+    /// removes it.
     async fn unmark(&self, core: &Core, mark: Mark) {
         let shards = core.shards(&self.update.ns);
         let taking_back = shards.iter().map(|shard| {
             let call = UNMARK.on(shard, [Key::Marks]);
-            call.arg(self.principal.as_str()).arg(&mark)
+            core.servers
+                .ask(call.arg(self.principal.as_str()).arg(&mark))
         });
-        if let Err(error) = core.servers.ask_all(taking_back).await {
+        for error in join_all(taking_back)
+            .await
+            .into_iter()
+            .filter_map(Result::err)
+        {
             tracing::debug!(%error, "a log-in's mark is left behind");
         }
     }
 }
 
-fn random() -> Result<Mark> {
-    let mut bytes = Mark::default();
+fn late(core: &Core) -> Error {
+    let millis = core.servers.deadline.as_millis();
+    Error::unavailable(format!("the log-in was not through within {millis} ms"))
+}
+
+fn new_mark(now: Timestamp) -> Result<Mark> {
+    let mut mark = Mark::default();
+    mark[..8].copy_from_slice(&random()?);
+    mark[8..].copy_from_slice(&now.as_millis().to_be_bytes());
+    Ok(mark)
+}
+
+fn random() -> Result<[u8; 8]> {
+    let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(|error| {
         let failed = Error::new(
             ErrorKind::Other,

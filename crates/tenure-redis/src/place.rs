@@ -56,6 +56,18 @@ pub(crate) fn theirs(
     between(shard, &filter, &end, limit).bulk()
 }
 
+/// A principal's places in a shard before one of them, the newest first.
+pub(crate) fn older(shard: &Shard, principal: &Principal, than: Cursor, limit: u32) -> Call {
+    let name = [principal.as_str().as_bytes(), b"\0"].concat();
+    Call::plain("ZREVRANGEBYLEX")
+        .arg(shard.key(Key::Principals))
+        .arg([b"(", &name[..], &bytes(than)].concat())
+        .arg([b"[", &name[..]].concat())
+        .arg("LIMIT")
+        .arg(0)
+        .arg(limit)
+}
+
 /// The next places in a shard that a filter may let pass.
 pub(crate) fn range(shard: &Shard, filter: &Filter, limit: u32) -> Call {
     let id = SessionId::from_bytes([0; 16]);

@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use deadpool_redis::redis::sentinel::{
-    SentinelClient, SentinelNodeConnectionInfo, SentinelServerType,
-};
-use deadpool_redis::redis::{
-    ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, TlsMode,
-};
+use deadpool_redis::redis::{ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 use tenure_store::{Error, ErrorKind, Result};
 
 use crate::cluster::Cluster;
 use crate::error::from_driver;
+use crate::info::Kind;
 use crate::options::{RedisOptions, Urls};
 use crate::sentinel::Sentinel;
 use crate::server::Server;
@@ -24,7 +20,7 @@ pub(crate) fn place(options: &RedisOptions) -> Result<Place> {
     let patience = options.patience();
     Ok(match &options.place {
         Urls::Single(url) => {
-            let server = Server::new(info(url)?, patience).map_err(from_driver)?;
+            let server = Server::new(info(url)?, Kind::Single, patience).map_err(from_driver)?;
             Place::Single(Arc::new(server))
         }
         Urls::Cluster(urls) => {
@@ -32,7 +28,7 @@ pub(crate) fn place(options: &RedisOptions) -> Result<Place> {
             if seeds.iter().any(|seed| seed.redis_settings().db() != 0) {
                 return Err(misconfigured("a Redis Cluster has no database but 0"));
             }
-            Place::Cluster(Box::new(Cluster::new(seeds, patience)))
+            Place::Cluster(Arc::new(Cluster::new(seeds, patience)))
         }
         Urls::Sentinel {
             urls,
@@ -48,22 +44,12 @@ pub(crate) fn place(options: &RedisOptions) -> Result<Place> {
                     settings = settings.set_username(user);
                 }
             }
-            let mut node =
-                SentinelNodeConnectionInfo::default().set_redis_connection_info(settings);
-            if matches!(
-                sentinels.first().map(ConnectionInfo::addr),
-                Some(ConnectionAddr::TcpTls { .. })
-            ) {
-                node = node.set_tls_mode(TlsMode::Secure);
-            }
-            let client = SentinelClient::build(
-                sentinels,
-                primary.clone(),
-                Some(node),
-                SentinelServerType::Master,
-            );
-            let client = client.map_err(from_driver)?;
-            Place::Sentinel(Box::new(Sentinel::new(client, patience)))
+            let Some(first) = sentinels.first() else {
+                return Err(misconfigured("no Sentinel is named"));
+            };
+            let node = first.clone().set_redis_settings(settings);
+            let sentinel = Sentinel::new(sentinels, primary.clone(), node, patience);
+            Place::Sentinel(Box::new(sentinel.map_err(from_driver)?))
         }
     })
 }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tenure_store::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 pub(crate) struct Queue {
     room: Arc<Semaphore>,
@@ -12,7 +14,8 @@ pub(crate) struct Queue {
     closed: AtomicBool,
 }
 
-/// One operation's place; free again when it is dropped.
+/// One operation's place; free again when it is dropped. The operation's task has it, and not
+/// its caller, who may never look for its answer.
 pub(crate) type Seat = OwnedSemaphorePermit;
 
 impl Queue {
@@ -36,11 +39,13 @@ impl Queue {
         seat.map_err(|_| Error::unavailable("too many operations are waiting already"))
     }
 
-    /// Lets nothing more in, and waits until all that was let in is done.
-    pub(crate) async fn close(&self) {
+    /// Lets nothing more in, and waits until all that was let in is done; or says that it is
+    /// not yet, when patience is over.
+    pub(crate) async fn close(&self, patience: Duration) -> bool {
         self.closed.store(true, Ordering::SeqCst);
         // The semaphore itself is never closed, so this cannot fail.
-        let _all = self.room.acquire_many(self.length).await;
+        let all = self.room.acquire_many(self.length);
+        timeout(patience, all).await.is_ok()
     }
 }
 
@@ -60,19 +65,23 @@ mod tests {
         assert!(queue.enter().is_ok());
     }
 
-    #[test]
-    fn closing_waits_for_what_was_let_in_and_lets_nothing_more_in() {
-        let queue = Queue::new(2);
+    #[tokio::test(start_paused = true)]
+    async fn closing_waits_for_what_was_let_in_and_lets_nothing_more_in() {
+        let (queue, patience) = (Queue::new(2), Duration::from_secs(2));
         let seat = queue.enter();
-        let mut closing = Box::pin(queue.close());
+        let mut closing = Box::pin(queue.close(patience));
         assert!((&mut closing).now_or_never().is_none());
         assert!(queue.enter().is_err_and(|error| error.is_unavailable()));
         drop(seat);
-        assert!(closing.now_or_never().is_some());
-        assert!(
-            queue.close().now_or_never().is_some(),
-            "closing again is fine"
-        );
+        assert!(closing.await);
+        assert!(queue.close(patience).await, "closing again is fine");
         assert!(queue.enter().is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_waits_no_longer_than_its_patience() {
+        let queue = Queue::new(2);
+        let _seat = queue.enter();
+        assert!(!queue.close(Duration::from_secs(2)).await);
     }
 }

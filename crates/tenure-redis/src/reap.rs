@@ -7,7 +7,8 @@ use tenure_store::{Claimed, Ended, Error, ErrorKind, Namespace, Purged, Result, 
 
 use crate::answer::{self, unexpected};
 use crate::call::Script;
-use crate::due::{Candidate, Heads, Reach};
+use crate::due::{Batch, Candidate, Heads, Reach, reached};
+use crate::keys::SHARDS;
 use crate::record::decode;
 use crate::scripts::{CLAIM, PURGE};
 use crate::store::Core;
@@ -37,11 +38,18 @@ pub(crate) async fn claim(
     now: Timestamp,
 ) -> Result<Claimed> {
     let until = now.plus(lease);
-    let mut heads = Heads::find(core, ns, Reach::Claimable, limit.min(MAX_ROWS), now).await?;
+    let seeking = Reach::Claimable;
+    let (heads, ripe) = look(core, ns, seeking, limit, &CLAIM, now, until).await?;
+    let mut claimed = Claimed {
+        ended: Vec::new(),
+        more: heads.more,
+        hooks_expected: heads.all_expect_hooks,
+        next_due: heads.next,
+    };
     let mut ended: Vec<(Timestamp, Ended)> = Vec::new();
-    for (candidate, found) in look(core, &mut heads, &CLAIM, now, until).await? {
+    for (candidate, found) in ripe {
         let Some(bytes) = found else { continue };
-        heads.expect(Some(until));
+        claimed.next_due = [claimed.next_due, Some(until)].into_iter().flatten().min();
         match decode(candidate.id, bytes) {
             Ok(stored) => {
                 let tombstone = stored.tombstone.ok_or_else(unexpected)?;
@@ -53,12 +61,8 @@ pub(crate) async fn claim(
         }
     }
     ended.sort_by_key(|(due, ended)| (*due, ended.record.id));
-    Ok(Claimed {
-        ended: ended.into_iter().map(|(_, ended)| ended).collect(),
-        more: heads.more,
-        hooks_expected: heads.all_expect_hooks,
-        next_due: heads.next,
-    })
+    claimed.ended = ended.into_iter().map(|(_, ended)| ended).collect();
+    Ok(claimed)
 }
 
 /// Removes what is over and what nobody holds.
@@ -68,56 +72,96 @@ pub(crate) async fn purge(
     limit: u32,
     now: Timestamp,
 ) -> Result<Purged> {
-    let mut heads = Heads::find(core, ns, Reach::Unheld, limit.min(MAX_ROWS), now).await?;
-    if heads.any_expects_hooks {
-        return Err(refused(ns));
-    }
-    let removed = look(core, &mut heads, &PURGE, now, now).await?.len();
+    let (heads, removed) = look(core, ns, Reach::Unheld, limit, &PURGE, now, now).await?;
     Ok(Purged {
-        removed: removed as u64,
+        removed: removed.len() as u64,
         more: heads.more,
         next_due: heads.next,
     })
 }
 
-/// Has a script look at the candidates, all shards at once; returns the ripe ones.
+type Ripe = Vec<(Candidate, Option<Vec<u8>>)>;
+
+/// Has a script look at what is due, all shards at once; returns the ripe ones. Where shards
+/// cannot be reached, or refuse, the others are looked at for themselves.
 async fn look(
     core: &Core,
-    heads: &mut Heads,
+    ns: &Namespace,
+    reach: Reach,
+    limit: u32,
     script: &'static Script,
     now: Timestamp,
     until: Timestamp,
-) -> Result<Vec<(Candidate, Option<Vec<u8>>)>> {
-    let batches = std::mem::take(&mut heads.batches);
-    let bytes = MAX_BYTES / batches.len().max(1);
-    let calls = batches
-        .iter()
-        .map(|batch| batch.call(script, now, until, bytes));
-    let answers = core.servers.ask_all(calls).await?;
-    let mut ripe = Vec::new();
-    for (batch, answer) in batches.into_iter().zip(answers) {
-        // Hooks are expected since a moment ago. Whatever others of this call removed, the
-        // next one is refused.
-        if answer == Value::Nil {
-            heads.more = true;
+) -> Result<(Heads, Ripe)> {
+    let (mut refusing, mut refusal) = (Vec::new(), None);
+    loop {
+        let limit = limit.min(MAX_ROWS);
+        let mut heads = Heads::find(core, ns, reach, limit, now, &refusing).await?;
+        if reach == Reach::Unheld && heads.any_expects_hooks {
+            return Err(refused(ns));
+        }
+        let batches = std::mem::take(&mut heads.batches);
+        if batches.is_empty()
+            && let Some(refusal) = refusal
+        {
+            return Err(refusal);
+        }
+        let bytes = MAX_BYTES / batches.len().max(1);
+        let calls = batches
+            .iter()
+            .map(|batch| batch.call(script, now, until, bytes));
+        let answers = core.servers.ask_each(calls).await;
+        let failing = batches.iter().zip(&answers);
+        let failing = failing.filter(|(_, answer)| answer.is_err());
+        refusing.extend(failing.map(|(batch, _)| batch.number));
+        // They may have hidden what others have, which is due later.
+        let all_refuse = !answers.is_empty() && answers.iter().all(Result::is_err);
+        if all_refuse && refusal.is_none() && refusing.len() < usize::from(SHARDS) {
+            refusal = answers.into_iter().find_map(Result::err);
             continue;
         }
-        for (candidate, found) in batch.candidates.into_iter().zip(answer::array(answer)?) {
-            match Found::from_value(found)? {
-                Found::Gone => {}
-                Found::Later(due) => {
-                    heads.expect(due);
-                    heads.more |= due.is_some_and(|due| due <= now);
-                }
-                Found::Again => {
-                    heads.expect(Some(candidate.due));
-                    heads.more = true;
-                }
-                Found::Ripe(bytes) => ripe.push((candidate, bytes)),
+        let mut ripe = Vec::new();
+        for (batch, answer) in batches.into_iter().zip(reached(answers)?) {
+            take(&mut heads, &mut ripe, batch, answer, now)?;
+        }
+        return Ok((heads, ripe));
+    }
+}
+
+/// Takes in what a script said of a shard's candidates; `None` if it said nothing.
+fn take(
+    heads: &mut Heads,
+    ripe: &mut Ripe,
+    batch: Batch,
+    answer: Option<Value>,
+    now: Timestamp,
+) -> Result<()> {
+    let Some(answer) = answer else {
+        let first = batch.candidates.iter().map(|candidate| candidate.due).min();
+        heads.expect(first);
+        return Ok(());
+    };
+    // Hooks are expected since a moment ago. Whatever others of this call removed, the next
+    // one is refused.
+    if answer == Value::Nil {
+        heads.more = true;
+        return Ok(());
+    }
+    for (candidate, found) in batch.candidates.into_iter().zip(answer::array(answer)?) {
+        match Found::from_value(found)? {
+            Found::Gone => {}
+            Found::Later(due) => {
+                heads.expect(due);
+                heads.more |= due.is_some_and(|due| due <= now);
             }
+            Found::Again => {
+                heads.expect(Some(candidate.due));
+                heads.more = true;
+            }
+            Found::Ripe(bytes) => ripe.push((candidate, bytes)),
         }
     }
-    Ok(ripe)
+    Ok(())
 }
 
 impl Found {

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_redis::redis::{Cmd, RedisError, RedisResult, Value};
@@ -13,18 +14,19 @@ use futures_util::future::join_all;
 use tenure_store::{Error, Result};
 use tokio::time::timeout;
 
-use crate::call::{Call, Lane, Reach};
+use crate::call::{Call, Lane};
 use crate::cluster::Cluster;
 use crate::error::{Remedy, from_driver, remedy};
 use crate::link::Wire;
+use crate::replicas::Trail;
 use crate::sentinel::Sentinel;
-use crate::server::{Manner, Server, send};
+use crate::server::{Server, is, send, send_asking};
 
 /// How the server that has the data is found.
 pub(crate) enum Place {
     Single(Arc<Server>),
     Sentinel(Box<Sentinel>),
-    Cluster(Box<Cluster>),
+    Cluster(Arc<Cluster>),
 }
 
 pub(crate) struct Servers {
@@ -32,6 +34,7 @@ pub(crate) struct Servers {
     pub(crate) deadline: Duration,
     /// How many replicas have to have an end.
     pub(crate) replicas: u32,
+    pub(crate) closed: AtomicBool,
 }
 
 /// How far a call has come: what is to be known when its time is up.
@@ -46,15 +49,30 @@ struct Progress {
 impl Servers {
     /// Has a call carried out.
     pub(crate) async fn ask(&self, call: Call) -> Result<Value> {
+        self.carry_out(&call).await.map(|(answer, ..)| answer)
+    }
+
+    /// The same of a call that is an end: where that was done is noted.
+    pub(crate) async fn ask_to_end(&self, call: Call, trail: &Trail) -> Result<Value> {
+        let (answer, server, wire) = self.carry_out(&call).await?;
+        if self.replicas > 0 {
+            trail.add(&server, wire.run(), &call);
+        }
+        Ok(answer)
+    }
+
+    async fn carry_out(&self, call: &Call) -> Result<(Value, Arc<Server>, Wire)> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(Error::unavailable("the store is closed"));
+        }
         let mut progress = Progress::default();
-        let lane = self.lane(&call);
-        let following = self.follow(&call, lane, &mut progress);
+        let following = self.follow(call, &mut progress);
         if let Ok(answer) = timeout(self.deadline, following).await {
             return answer.map_err(from_driver);
         }
         // A silent connection may be dead without anybody's having said so.
         if let Some((server, wire)) = progress.sent {
-            server.link(lane).discard(&wire);
+            wire.discard();
             self.doubt(&server);
         }
         Err(progress.obstacle.map_or_else(|| self.late(), from_driver))
@@ -65,11 +83,19 @@ impl Servers {
         &self,
         calls: impl IntoIterator<Item = Call>,
     ) -> Result<Vec<Value>> {
-        together(join_all(calls.into_iter().map(|call| self.ask(call))).await)
+        together(self.ask_each(calls).await)
+    }
+
+    /// The same, with what became of each.
+    pub(crate) async fn ask_each(
+        &self,
+        calls: impl IntoIterator<Item = Call>,
+    ) -> Vec<Result<Value>> {
+        join_all(calls.into_iter().map(|call| self.ask(call))).await
     }
 
     /// Asks every primary the same, about itself.
-    pub(crate) async fn ask_each(&self, command: Cmd) -> Result<Vec<Value>> {
+    pub(crate) async fn ask_primaries(&self, command: Cmd) -> Result<Vec<Value>> {
         let asking = async {
             let primaries = match &self.place {
                 Place::Single(server) => vec![Arc::clone(server)],
@@ -77,10 +103,10 @@ impl Servers {
                 Place::Cluster(cluster) => cluster.primaries().await?,
             };
             let answers = join_all(primaries.iter().map(|server| async {
-                let wire = server.link(Lane::Bulk).wire().await?;
-                let answer = send(&wire, &command, Manner::default()).await;
+                let wire = server.wire(Lane::Walks).await?;
+                let answer = send(&wire, &command).await;
                 if answer.as_ref().is_err_and(|error| error.code().is_none()) {
-                    server.link(Lane::Bulk).discard(&wire);
+                    wire.discard();
                 }
                 answer
             }));
@@ -96,8 +122,9 @@ impl Servers {
         matches!(self.place, Place::Cluster(_))
     }
 
-    /// Lets go of all connections.
+    /// Lets go of all connections, and makes none any more.
     pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
         match &self.place {
             Place::Single(server) => server.close(),
             Place::Sentinel(sentinel) => sentinel.close(),
@@ -105,61 +132,72 @@ impl Servers {
         }
     }
 
-    async fn follow(&self, call: &Call, lane: Lane, progress: &mut Progress) -> RedisResult<Value> {
-        let manner = Manner {
-            asking: false,
-            replicas: (lane == Lane::Replicated).then(|| (self.replicas, self.deadline * 3 / 4)),
-        };
+    async fn follow(
+        &self,
+        call: &Call,
+        progress: &mut Progress,
+    ) -> RedisResult<(Value, Arc<Server>, Wire)> {
         let (mut command, mut asked) = (Cow::Borrowed(call.short()), None);
+        let mut has_broken = false;
         for attempt in 0.. {
             let asking = asked.is_some();
             let server = match asked.take() {
                 Some(server) => server,
                 None => self.server(call).await?,
             };
-            let wire = match server.link(lane).wire().await {
+            let wire = match server.wire(call.lane).await {
                 Ok(wire) => wire,
                 // Nothing was sent.
                 Err(error) => {
-                    self.doubt(&server);
-                    match &self.place {
-                        Place::Cluster(map) if map.is_replaced(&server, call.slot()).await => {
-                            continue;
-                        }
-                        _ => return Err(error),
+                    let replaced = self.is_replaced(&server, call).await;
+                    if remedy(&error) == Remedy::Elsewhere {
+                        pause(attempt).await;
+                    } else if !replaced {
+                        return Err(error);
                     }
+                    progress.obstacle = Some(error);
+                    continue;
                 }
             };
             progress.sent = Some((Arc::clone(&server), wire.clone()));
-            let manner = Manner { asking, ..manner };
-            let error = match send(&wire, &command, manner).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
+            let sent = if asking {
+                send_asking(&wire, &command).await
+            } else {
+                send(&wire, &command).await
             };
             progress.sent = None;
+            let error = match sent {
+                Ok(answer) => return Ok((answer, server, wire)),
+                Err(error) => error,
+            };
             match (remedy(&error), &self.place) {
                 (Remedy::Code, _) => command = Cow::Owned(call.with_code()),
                 (Remedy::Moved, Place::Cluster(map)) => {
                     map.moved(call.slot(), map.redirect(&server, &error)?);
                 }
                 (Remedy::Ask, Place::Cluster(map)) => asked = Some(map.redirect(&server, &error)?),
-                (Remedy::Later, Place::Cluster(map)) if error.code() == Some("CLUSTERDOWN") => {
+                (Remedy::Later, Place::Cluster(_)) if error.code() == Some("CLUSTERDOWN") => {
                     pause(attempt).await;
-                    map.is_replaced(&server, call.slot()).await;
+                    self.is_replaced(&server, call).await;
                 }
                 (Remedy::Later, _) => pause(attempt).await,
                 (Remedy::Elsewhere, _) => {
-                    server.link(lane).discard(&wire);
+                    // All that lead there: what they show may be behind.
+                    server.close();
                     self.doubt(&server);
                     pause(attempt).await;
                 }
                 (Remedy::Tell | Remedy::Moved | Remedy::Ask, _) => {
                     // Whatever is not Redis' own word is the connection's end.
-                    if error.code().is_none() {
-                        server.link(lane).discard(&wire);
-                        self.doubt(&server);
+                    if error.code().is_some() {
+                        return Err(error);
                     }
-                    return Err(error);
+                    wire.discard();
+                    self.doubt(&server);
+                    // Reading again harms nobody.
+                    if !call.reads || std::mem::replace(&mut has_broken, true) {
+                        return Err(error);
+                    }
                 }
             }
             progress.obstacle = Some(error);
@@ -175,16 +213,22 @@ impl Servers {
         }
     }
 
-    fn doubt(&self, server: &Arc<Server>) {
-        if let Place::Sentinel(sentinel) = &self.place {
-            sentinel.doubt(server);
+    /// A server cannot be reached, or is no primary: whether there is another one now.
+    async fn is_replaced(&self, lost: &Arc<Server>, call: &Call) -> bool {
+        match &self.place {
+            Place::Single(_) => false,
+            Place::Sentinel(sentinel) => {
+                sentinel.doubt(lost);
+                let present = sentinel.server().await;
+                present.is_ok_and(|present| !is(&present, lost))
+            }
+            Place::Cluster(cluster) => cluster.is_replaced(lost, call.slot()).await,
         }
     }
 
-    fn lane(&self, call: &Call) -> Lane {
-        match call.reach {
-            Reach::Replicas if self.replicas > 0 => Lane::Replicated,
-            _ => call.lane,
+    fn doubt(&self, server: &Arc<Server>) {
+        if let Place::Sentinel(sentinel) = &self.place {
+            sentinel.doubt(server);
         }
     }
 
@@ -199,13 +243,15 @@ impl Servers {
 pub(crate) fn together<T>(results: Vec<Result<T>>) -> Result<Vec<T>> {
     let any = results.iter().any(Result::is_ok);
     let all: Result<Vec<T>> = results.into_iter().collect();
-    all.map_err(|error| {
-        if any && !error.is_unavailable() {
-            Error::unavailable("a part of it was not done").with_source(error)
-        } else {
-            error
-        }
-    })
+    all.map_err(|error| if any { in_part(error) } else { error })
+}
+
+/// The error of a step behind others that were taken.
+pub(crate) fn in_part(error: Error) -> Error {
+    if error.is_unavailable() {
+        return error;
+    }
+    Error::unavailable("a part of it was not done").with_source(error)
 }
 
 /// Longer each time, so that a server in trouble is not pressed.

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use tenure_store::{Failure, Namespace, Outcome, Resolve, Result, SessionId, Ticket, Timestamp};
+use tenure_store::{
+    Claimed, Failure, Namespace, Outcome, Resolve, Result, SessionId, Ticket, Timestamp,
+};
 
 use crate::answer;
 use crate::keys::{self, Key};
@@ -72,6 +74,20 @@ pub(crate) async fn settle(
     });
     let settled = core.servers.ask_all(calls).await?;
     settled.iter().map(answer::count).sum()
+}
+
+/// Gives back what was claimed for a reaper that has gone.
+pub(crate) async fn give_back(
+    core: &Core,
+    ns: &Namespace,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<()> {
+    let released = claimed.ended.iter();
+    let released: Vec<_> = released
+        .map(|ended| (ended.ticket(), Outcome::Release))
+        .collect();
+    settle(core, ns, &released, now).await.map(drop)
 }
 
 /// Carries out an operator's decision on what nobody holds.

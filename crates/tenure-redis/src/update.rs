@@ -5,9 +5,10 @@ use tenure_store::{
 };
 
 use crate::answer::{self, unexpected};
-use crate::call::Call;
+use crate::call::{Call, Script};
+use crate::error::is_full;
 use crate::keys::Key;
-use crate::scripts::UPDATE;
+use crate::scripts::{SHRINK, UPDATE};
 use crate::store::Core;
 
 /// A change of one session.
@@ -37,7 +38,12 @@ impl Update {
 
     /// The same, if its principal's mark is this one; an empty one asks for none.
     pub(crate) async fn attempt(&self, core: &Core, mark: &[u8]) -> Result<Attempt> {
-        match answer::number(&core.servers.ask(self.call(core, mark)).await?)? {
+        let mut updated = core.servers.ask(self.call(&UPDATE, core, mark)).await;
+        if updated.as_ref().is_err_and(is_full) {
+            // What takes no more room than there was is let in all the same.
+            updated = core.servers.ask(self.call(&SHRINK, core, mark)).await;
+        }
+        match answer::number(&updated?)? {
             0 => Ok(Attempt::Settled(Updated::Gone)),
             1 => Ok(Attempt::Settled(Updated::Done)),
             2 => Ok(Attempt::Settled(Updated::Changed)),
@@ -46,7 +52,7 @@ impl Update {
         }
     }
 
-    fn call(&self, core: &Core, mark: &[u8]) -> Call {
+    fn call(&self, script: &'static Script, core: &Core, mark: &[u8]) -> Call {
         let change = &self.change;
         let keys = [
             Key::Epoch,
@@ -68,7 +74,7 @@ impl Update {
             Field::Set(principal) => marked(principal.as_str().as_bytes()),
         };
         let payload = change.payload.as_ref();
-        UPDATE
+        script
             .on(&core.shard(&self.ns, self.id), keys)
             .arg(self.id.as_bytes())
             .arg(self.now.as_millis())

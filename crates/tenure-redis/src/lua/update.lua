@@ -56,6 +56,10 @@ else
         rest = redis.call('GETRANGE', KEYS[2], tail, -1)
     end
     after = after:sub(1, 108) .. struct.pack('>I2', #(principal or '')) .. after:sub(111)
+    if SHRINKS and (principal and principal ~= before
+        or #after + #(principal or '') + #rest > redis.call('STRLEN', KEYS[2])) then
+        return redis.error_reply(FULL)
+    end
     redis.call('SET', KEYS[2], after .. (principal or '') .. rest)
     if principal ~= before then
         if before then redis.call('ZREM', KEYS[4], named(before, place(head, id))) end

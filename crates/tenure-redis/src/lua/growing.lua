@@ -1,0 +1,2 @@
+-- A full server refuses the script by itself.
+local SHRINKS = false
