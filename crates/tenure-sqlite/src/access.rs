@@ -18,22 +18,26 @@ pub(crate) struct Load {
 impl Operation for Load {
     type Answer = Option<Record>;
 
+    /// One statement with the namespace's name in it: a transaction around two would be most of
+    /// what a load costs.
     fn run(&self, db: &Db) -> Result<Option<Record>> {
-        let Some(ns) = db.number(&self.ns)? else {
-            return Ok(None);
-        };
         db.first(
             concat!(
                 "SELECT ",
                 bytes!(),
                 ", ",
                 record_columns!(),
-                " FROM session WHERE ",
-                this!(),
-                " AND ",
-                live!()
+                " FROM namespace CROSS JOIN session ON session.ns = namespace.ns \
+                 WHERE namespace.kind = ?1 AND namespace.application = ?2 AND session.id = ?3 \
+                 AND session.queue = namespace.epoch \
+                 AND (session.expires_at <= ?4) IS NOT TRUE"
             ),
-            params![ns, self.id.as_bytes(), self.now.as_millis()],
+            params![
+                self.ns.kind().code(),
+                self.ns.application(),
+                self.id.as_bytes(),
+                self.now.as_millis(),
+            ],
             |row| {
                 let payload = row.whole_payload()?;
                 row.record(payload)

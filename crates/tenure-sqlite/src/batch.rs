@@ -37,6 +37,12 @@ impl Batch {
         }
     }
 
+    /// Leaves out what nobody waits for any more; says whether something is left.
+    pub(crate) fn is_wanted(&mut self) -> bool {
+        self.0.retain(|job| !job.is_abandoned());
+        !self.0.is_empty()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

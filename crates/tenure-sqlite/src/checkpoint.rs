@@ -1,12 +1,14 @@
 //! Carries what was written from the log over to the database, beside the writer, which need
 //! not wait for the disk then.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use tenure_store::Result;
 
 use crate::db::Db;
+use crate::identity::Files;
 use crate::options::SqliteOptions;
 use crate::thread::spawn;
 
@@ -22,10 +24,10 @@ pub(crate) struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub(crate) fn start(options: &SqliteOptions) -> Result<Self> {
-        let db = Db::writing(options)?;
+    pub(crate) fn start(options: &SqliteOptions, files: &Arc<Files>) -> Result<Self> {
+        let (db, files) = (Db::writing(options)?, Arc::clone(files));
         let (due, intake) = sync_channel(1);
-        let thread = spawn("tenure-checkpoint", move || serve(&db, &intake))?;
+        let thread = spawn("tenure-checkpoint", move || serve(&db, &files, &intake))?;
         Ok(Self {
             since: 0,
             due,
@@ -51,11 +53,15 @@ impl Checkpoints {
     }
 }
 
-fn serve(db: &Db, due: &Receiver<()>) {
+fn serve(db: &Db, files: &Files, due: &Receiver<()>) {
     while due.recv().is_ok() {
         // Without waiting for those who read: what they need stays in the log.
-        if let Err(error) = db.script("PRAGMA wal_checkpoint(PASSIVE)") {
+        let passive = || db.script("PRAGMA wal_checkpoint(PASSIVE)");
+        if let Err(error) = files.verify().and_then(|()| passive()) {
             tracing::debug!(%error, "the log of the session database grows");
         }
+    }
+    if files.verify().is_err() {
+        db.forsake();
     }
 }

@@ -211,16 +211,16 @@ impl SessionStore for SqliteStore {
     async fn list(&self, ns: &Namespace, filter: &Filter, now: Timestamp) -> Result<Page> {
         check_limit(filter.limit)?;
         let (ns, filter) = (ns.clone(), filter.clone());
-        self.reads.aside(List { ns, filter, now }).await
+        self.reads.walk(List { ns, filter, now }).await
     }
 
     async fn count(&self, ns: &Namespace, now: Timestamp) -> Result<Counts> {
         let ns = ns.clone();
-        self.reads.aside(Count { ns, now }).await
+        self.reads.walk(Count { ns, now }).await
     }
 
     async fn namespaces(&self) -> Result<Vec<Namespace>> {
-        self.reads.aside(Namespaces).await
+        self.reads.walk(Namespaces).await
     }
 
     async fn resolve(
@@ -256,7 +256,7 @@ impl SessionStore for SqliteStore {
     }
 
     async fn describe(&self, _: Timestamp) -> Result<Description> {
-        let (payload_limit, expected) = (self.payload_limit, self.schema_expected);
+        let (payload_limit, expected) = (self.options.payload_limit, self.schema_expected);
         // Of the connection that writes: how durable a write is, is its setting.
         let describe = Describe {
             payload_limit,
@@ -266,14 +266,13 @@ impl SessionStore for SqliteStore {
     }
 
     async fn close(&self) -> Result<()> {
-        self.stop().await;
-        Ok(())
+        self.stop().await
     }
 }
 
 impl SqliteStore {
     fn check_size(&self, payload: &Payload) -> Result<()> {
-        let (size, limit) = (payload.len(), self.payload_limit);
+        let (size, limit) = (payload.len(), self.options.payload_limit);
         if size > limit {
             let message = format!("a payload of {size} bytes, the limit is {limit}");
             return Err(Error::new(ErrorKind::TooLarge, message));

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Params, Rows, params};
 use tenure_store::{Namespace, Result};
 
@@ -26,20 +27,20 @@ const LOG: u32 = 24_576;
 
 pub(crate) struct Db {
     connection: Connection,
-    /// The numbers of namespaces, which are made once and stay.
+    /// The numbers of namespaces, as this transaction sees them: somebody may restore a backup in
+    /// which they are others.
     numbers: RefCell<HashMap<Namespace, i64>>,
 }
 
-/// A transaction that reads.
-pub(crate) struct Snapshot<'a>(&'a Db);
+/// A transaction that reads; `None` inside another one, which is not its own to end.
+pub(crate) struct Snapshot<'a>(Option<&'a Db>);
 
 impl Drop for Snapshot<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self
-            .0
-            .execute("COMMIT", [])
-            .or_else(|_| self.0.undo().map(|()| 0))
-        {
+        let Some(db) = self.0 else {
+            return;
+        };
+        if let Err(error) = db.execute("COMMIT", []).or_else(|_| db.undo().map(|()| 0)) {
             tracing::warn!(%error, "a connection to the session database does not let go");
         }
     }
@@ -85,6 +86,15 @@ impl Db {
             .map_err(from_driver)
     }
 
+    /// Has what is in the log not carried over to the database when this is closed: they may
+    /// belong together no more.
+    pub(crate) fn forsake(&self) {
+        let config = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        if let Err(error) = self.connection.set_db_config(config, true) {
+            tracing::warn!(%error, "a lost log may be carried over to the session database");
+        }
+    }
+
     /// How long SQLite waits for a lock that another connection has.
     pub(crate) fn wait_for_locks(&self, patience: Duration) -> Result<()> {
         self.connection.busy_timeout(patience).map_err(from_driver)
@@ -93,8 +103,21 @@ impl Db {
     /// Until this is dropped all that is read is of one instant, and SQLite's locks are taken
     /// and left once: for each read apart that would be a third of what it costs.
     pub(crate) fn snapshot(&self) -> Result<Snapshot<'_>> {
-        self.execute("BEGIN", [])?;
-        Ok(Snapshot(self))
+        if !self.connection.is_autocommit() {
+            return Ok(Snapshot(None));
+        }
+        self.begin("BEGIN")?;
+        Ok(Snapshot(Some(self)))
+    }
+
+    /// Begins a transaction that writes.
+    pub(crate) fn begin_writing(&self) -> Result<()> {
+        self.begin("BEGIN IMMEDIATE")
+    }
+
+    fn begin(&self, sql: &str) -> Result<()> {
+        self.numbers.borrow_mut().clear();
+        self.execute(sql, []).map(drop)
     }
 
     /// Undoes the transaction, if one is still open.
@@ -107,8 +130,13 @@ impl Db {
         Ok(())
     }
 
-    /// A namespace's number; `None` if nobody has opened it.
+    /// A namespace's number, for statements of the same transaction; `None` if nobody has opened
+    /// it.
     pub(crate) fn number(&self, ns: &Namespace) -> Result<Option<i64>> {
+        debug_assert!(
+            !self.connection.is_autocommit(),
+            "a number outlives nothing"
+        );
         if let Some(number) = self.numbers.borrow().get(ns) {
             return Ok(Some(*number));
         }

@@ -6,6 +6,7 @@ use tenure_store::{Error, Result};
 use tokio::sync::oneshot;
 
 use crate::db::Db;
+use crate::queue::closed;
 
 /// What is done with a connection.
 pub(crate) trait Operation: Send + 'static {
@@ -59,6 +60,14 @@ pub(crate) trait Job: Send {
     fn fail_together(self: Box<Self>, error: &Arc<Error>) {
         let shared = Error::new(error.kind(), "it failed together with others");
         self.fail(shared.with_source(Arc::clone(error)));
+    }
+}
+
+/// Carries out what needs no commit, and tells its caller.
+pub(crate) fn carry_out(mut job: Box<dyn Job>, db: Option<&Db>) {
+    match db.ok_or_else(closed).and_then(|db| job.run(db)) {
+        Ok(()) => job.answer(),
+        Err(error) => job.fail(error),
     }
 }
 

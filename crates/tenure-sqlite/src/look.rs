@@ -42,6 +42,7 @@ impl Operation for Inspect {
     type Answer = Option<Entry>;
 
     fn run(&self, db: &Db) -> Result<Option<Entry>> {
+        let _together = db.snapshot()?;
         let Some(ns) = db.number(&self.ns)? else {
             return Ok(None);
         };
@@ -79,6 +80,7 @@ impl Operation for List {
     type Answer = Page;
 
     fn run(&self, db: &Db) -> Result<Page> {
+        let _together = db.snapshot()?;
         let Some(ns) = db.number(&self.ns)? else {
             return Ok(Page {
                 entries: Vec::new(),
@@ -146,6 +148,7 @@ impl Operation for Count {
     type Answer = Counts;
 
     fn run(&self, db: &Db) -> Result<Counts> {
+        let _together = db.snapshot()?;
         let Some(ns) = db.number(&self.ns)? else {
             return Ok(Counts::default());
         };

@@ -60,7 +60,10 @@ pub(crate) fn applied(db: &Db) -> Result<u32> {
 pub(crate) fn migrate(options: &SqliteOptions, migrations: &[Migration]) -> Result<Db> {
     let db = Db::writing(options)?;
     db.wait_for_locks(PATIENCE)?;
-    let started = apply(&db, migrations).and_then(|()| write_ahead(&db));
+    let started = apply(&db, migrations)
+        .and_then(|()| write_ahead(&db))
+        // The first to read makes the log.
+        .and_then(|()| applied(&db).map(drop));
     match started {
         Ok(()) => Ok(db),
         Err(error) if was_busy(&error) => Err(Error::unavailable(
@@ -76,17 +79,44 @@ fn apply(db: &Db, migrations: &[Migration]) -> Result<()> {
     if is_up_to_date(&runner, db)? {
         return Ok(());
     }
+    let tables = "SELECT count(*) FROM sqlite_schema";
+    if db.first(tables, [], |row| row.get::<i64>())? == Some(0) {
+        // What is freed can be given back in steps. It is the first table that decides it.
+        db.script("PRAGMA auto_vacuum = INCREMENTAL")?;
+    }
+    // A migration that makes a table anew drops the old one, and its rows would take along what
+    // refers to them. No transaction may be open for this.
+    db.script("PRAGMA foreign_keys = OFF")?;
+    let applied = run(&runner, latest(migrations), db);
+    db.script("PRAGMA foreign_keys = ON")?;
+    applied
+}
+
+fn run(runner: &Runner, latest: u32, db: &Db) -> Result<()> {
     // Refinery has no lock of its own. Whoever waits here finds all of it done.
     db.execute("BEGIN IMMEDIATE", [])?;
-    let applied = runner.run(&mut History(db));
+    let applied = runner
+        .run(&mut History(db))
+        .map_err(|error| refused(error, latest))
+        .and_then(|_| lacks_nothing(db));
     let end = if applied.is_ok() {
         "COMMIT"
     } else {
         "ROLLBACK"
     };
     let ended = db.execute(end, []);
-    applied.map_err(|error| refused(error, latest(migrations)))?;
+    applied?;
     ended.map(drop)
+}
+
+/// Checks that each row has what it refers to, as nobody has looked meanwhile.
+fn lacks_nothing(db: &Db) -> Result<()> {
+    let first = db.first("PRAGMA foreign_key_check", [], |row| row.get::<String>())?;
+    first.map_or(Ok(()), |table| {
+        Err(mismatch(&format!(
+            "a migration would leave rows of {table} without what they belong to, and was undone"
+        )))
+    })
 }
 
 /// Looks, without a write, whether exactly these migrations were applied.

@@ -70,6 +70,7 @@ impl Operation for Present {
     type Answer = Epoch;
 
     fn run(&self, db: &Db) -> Result<Epoch> {
+        let _together = db.snapshot()?;
         let ns = require(&self.ns, db)?;
         let sql = "SELECT epoch FROM namespace WHERE ns = ?1";
         let epoch: Option<i64> = db.first(sql, [ns], |row| row.get())?;

@@ -27,6 +27,9 @@ impl Synchronous {
     }
 }
 
+const MAX_QUEUE: usize = 1_000_000;
+const MAX_READERS: usize = 1000;
+
 /// Where the database is, and how to work with it.
 ///
 /// ```
@@ -87,14 +90,15 @@ impl SqliteOptions {
     /// How long each step of an operation may take, its wait in the queue included,
     /// before it is `Unavailable`; 2 s unless set, at most a day. Also how long the writer
     /// waits for the lock of another process. A load [in place](Self::load_in_place) takes
-    /// what the disk takes.
+    /// what the disk takes. Closing the store takes at most 10 s longer.
     #[must_use]
     pub fn deadline(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
     }
 
-    /// How many operations may wait for the writer, and as many for a connection that
-    /// reads; 1024 unless set. One more is `Unavailable` at once.
+    /// How many operations may wait for the writer, as many loads for a connection, and as many
+    /// lists and counts for theirs; 1024 unless set, at most 1,000,000. One more is `Unavailable`
+    /// at once.
     #[must_use]
     pub fn queue_length(self, operations: usize) -> Self {
         Self {
@@ -103,7 +107,8 @@ impl SqliteOptions {
         }
     }
 
-    /// How many connections read; as many as there are cores, but 2 to 8, unless set.
+    /// How many connections load, each with a thread; as many as there are cores, but 2 to 8,
+    /// unless set, at most 1,000. As many again, but two at most, are for lists and counts.
     #[must_use]
     pub fn readers(self, connections: usize) -> Self {
         Self {
@@ -142,6 +147,9 @@ impl SqliteOptions {
             "readers is 0: give at least one connection that reads"
         } else if self.queue_length == 0 {
             "queue_length is 0: let at least one operation wait"
+        } else if self.queue_length > MAX_QUEUE || self.readers > MAX_READERS {
+            "queue_length or readers is more than can be of use: at most 1,000,000 operations \
+             wait, and 1,000 connections read"
         } else if self.deadline.is_zero() || self.deadline > Duration::from_hours(24) {
             "deadline is not between nothing and a day: give operations time, 2 s by default"
         } else if self.payload_limit > 1 << 29 {

@@ -1,68 +1,52 @@
-//! The connections that read, and the callers that share them. Each reading statement sees
-//! all that was committed before it.
+//! The connections that read. Each reading statement sees all that was committed before it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tenure_store::{Error, ErrorKind, Result};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tenure_store::Result;
+use tokio::sync::watch;
 
 use crate::db::Db;
 use crate::error::was_busy;
-use crate::job::Operation;
+use crate::identity::Files;
+use crate::job::{Job, Operation, carry_out};
 use crate::options::SqliteOptions;
+use crate::queue::Queue;
 use crate::shared::Shared;
-use crate::writes::{closed, too_late, too_many};
+use crate::thread::spawn;
+
+/// So many of the connections for walks at most: they may take all that a disk gives.
+const MAX_WALKERS: usize = 2;
 
 pub(crate) struct Reads {
-    pool: Arc<Pool>,
-    connections: u32,
-    /// How many callers wait for a connection, and how many may.
-    waiting: AtomicUsize,
-    length: usize,
-    deadline: Duration,
     /// What quick reads share with the writer, if they run where they are asked for.
     shared: Option<Arc<Shared>>,
-}
-
-/// The connections that nobody uses. There is a permit for each.
-struct Pool {
-    idle: Mutex<Vec<Db>>,
-    permits: Semaphore,
-}
-
-/// A connection in use; it goes back by itself.
-struct Borrowed {
-    db: Option<Db>,
-    pool: Arc<Pool>,
+    /// For quick reads that are left to other threads.
+    quick: Pool,
+    /// For what may take longer, so that no load waits behind it.
+    walks: Pool,
 }
 
 impl Reads {
-    pub(crate) fn open(options: &SqliteOptions, shared: &Arc<Shared>) -> Result<Self> {
-        let idle: Vec<Db> = (0..options.readers)
-            .map(|_| Db::reading(options))
-            .collect::<Result<_>>()?;
-        let connections = u32::try_from(idle.len())
-            .map_err(|_| Error::new(ErrorKind::Misconfigured, "readers: fewer will do"))?;
+    pub(crate) fn open(
+        options: &SqliteOptions,
+        files: &Arc<Files>,
+        shared: &Arc<Shared>,
+    ) -> Result<Self> {
+        let pool = |connections, name| Pool::open(connections, name, options, files);
         Ok(Self {
-            pool: Arc::new(Pool {
-                permits: Semaphore::new(idle.len()),
-                idle: Mutex::new(idle),
-            }),
-            connections,
-            waiting: AtomicUsize::new(0),
-            length: options.queue_length,
-            deadline: options.deadline,
             shared: options.in_place.then(|| Arc::clone(shared)),
+            quick: pool(options.readers, "tenure-load")?,
+            walks: pool(options.readers.min(MAX_WALKERS), "tenure-walk")?,
         })
     }
 
     /// Reads what is quickly read: a row or two.
     pub(crate) async fn quick<O: Operation + Clone>(&self, operation: O) -> Result<O::Answer> {
         if let Some(shared) = &self.shared {
+            self.quick.queue.check()?;
             match shared.read(operation.clone()).await {
                 Ok(Some(answer)) => return Ok(answer),
                 // The writer waits for the disk.
@@ -72,93 +56,75 @@ impl Reads {
                 Err(error) => return Err(error),
             }
         }
-        self.aside(operation).await
+        self.quick.queue.submit(operation).await
     }
 
-    /// Reads on a thread that may take its time.
-    pub(crate) async fn aside<O: Operation>(&self, operation: O) -> Result<O::Answer> {
-        let borrowed = self.connection().await?;
-        let deadline = self.deadline;
-        let reading = spawn_blocking(move || borrowed.run(&operation, deadline));
-        match timeout(deadline, reading).await {
-            Ok(Ok(answered)) => answered,
-            Ok(Err(_)) => Err(Error::unavailable("the runtime shuts down")),
-            Err(_) => Err(too_late(deadline)),
-        }
+    /// Reads a step of what may look at many rows.
+    pub(crate) async fn walk<O: Operation>(&self, operation: O) -> Result<O::Answer> {
+        self.walks.queue.submit(operation).await
     }
 
-    async fn connection(&self) -> Result<Borrowed> {
-        let permit = match self.pool.permits.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => self.wait().await?,
-        };
-        permit.forget();
-        let db = self.pool.idle().pop();
-        let pool = Arc::clone(&self.pool);
-        Ok(Borrowed { db, pool })
+    /// Lets nothing more in.
+    pub(crate) fn close(&self) {
+        self.quick.queue.close();
+        self.walks.queue.close();
     }
 
-    async fn wait(&self) -> Result<SemaphorePermit<'_>> {
-        let _place = Place::among(&self.waiting, self.length)?;
-        match timeout(self.deadline, self.pool.permits.acquire()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) => Err(closed()),
-            Err(_) => Err(too_late(self.deadline)),
-        }
+    /// Waits until what was let in is done.
+    pub(crate) async fn ended(&self) {
+        self.quick.ended().await;
+        self.walks.ended().await;
     }
+}
 
-    /// Lets nothing more in, and waits until what was accepted is done.
-    pub(crate) async fn close(&self) {
-        // An error says that it was closed before.
-        if self
-            .pool
-            .permits
-            .acquire_many(self.connections)
-            .await
-            .is_ok()
-        {
-            self.pool.permits.close();
-            self.pool.idle().clear();
-        }
-    }
+/// Some connections, each with a thread of its own, and what waits for one of them.
+struct Pool {
+    queue: Queue,
+    /// Closed by the end of the last thread.
+    threads: watch::Receiver<()>,
 }
 
 impl Pool {
-    fn idle(&self) -> MutexGuard<'_, Vec<Db>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Borrowed {
-    fn run<O: Operation>(&self, operation: &O, patience: Duration) -> Result<O::Answer> {
-        let db = self.db.as_ref().ok_or_else(closed)?;
-        db.wait_for_locks(patience)?;
-        operation.run(db)
-    }
-}
-
-impl Drop for Borrowed {
-    fn drop(&mut self) {
-        self.pool.idle().extend(self.db.take());
-        self.pool.permits.add_permits(1);
-    }
-}
-
-/// A place in the queue; it is free again by itself.
-struct Place<'a>(&'a AtomicUsize);
-
-impl<'a> Place<'a> {
-    fn among(waiting: &'a AtomicUsize, length: usize) -> Result<Self> {
-        let place = Self(waiting);
-        if waiting.fetch_add(1, Ordering::Relaxed) >= length {
-            return Err(too_many());
+    fn open(
+        connections: usize,
+        name: &str,
+        options: &SqliteOptions,
+        files: &Arc<Files>,
+    ) -> Result<Self> {
+        // One for each that is on its way to an idle thread.
+        let length = options.queue_length + connections;
+        let (queue, intake) = Queue::new(length, options.deadline, files);
+        let intake = Arc::new(Mutex::new(intake));
+        let (ended, threads) = watch::channel(());
+        let ended = Arc::new(ended);
+        for _ in 0..connections {
+            let db = Db::reading(options)?;
+            let (intake, ended) = (Arc::clone(&intake), Arc::clone(&ended));
+            let deadline = options.deadline;
+            spawn(name, move || {
+                serve(db, &intake, deadline);
+                drop(ended);
+            })?;
         }
-        Ok(place)
+        Ok(Self { queue, threads })
+    }
+
+    async fn ended(&self) {
+        // Nothing is ever sent: the error is the threads' end.
+        let _ = self.threads.clone().changed().await;
     }
 }
 
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+/// Reads until the queue is closed and empty.
+fn serve(db: Db, intake: &Mutex<Receiver<Box<dyn Job>>>, deadline: Duration) {
+    if let Err(error) = db.wait_for_locks(deadline) {
+        tracing::debug!(%error, "a connection does not wait for locks");
+    }
+    let next = || intake.lock().unwrap_or_else(PoisonError::into_inner).recv();
+    while let Ok(job) = next() {
+        if !job.is_abandoned() {
+            // A panic is its caller's alone: the thread goes on.
+            let _ = catch_unwind(AssertUnwindSafe(|| carry_out(job, Some(&db))));
+        }
     }
 }

@@ -4,11 +4,12 @@
 //! One at a time has it, and reads for those who came meanwhile, in one transaction, before it
 //! lets go (*flat combining*, Hendler et al., SPAA 2010). Connections of their own would queue
 //! for the one lock of SQLite's page cache, and lose what they keep of the file with each commit
-//! that is not theirs.
+//! that is not theirs. Who has it, and who is next, is decided in [`Line`].
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tenure_store::Result;
@@ -16,66 +17,80 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::db::Db;
-use crate::job::{Call, Job, Operation};
+use crate::job::{Call, Job, Operation, carry_out};
+use crate::line::{Arrival, Leaving, Line};
 use crate::options::SqliteOptions;
-use crate::writes::{closed, too_late, too_many};
+use crate::queue::{closed, too_late, too_many};
+use crate::thread::spawn;
 
-/// For so many others at most does one read before it goes on.
+/// For so many others at most does one read before it goes on. The rest is for a thread of the
+/// store's: never for a caller, who may not be polled again for as long as it likes.
 const MAX_COMBINED: usize = 64;
 
 /// A load waits so long for a transaction, then it is left to another connection. A group of
 /// writes that need not wait for a disk takes less.
 const PATIENCE: Duration = Duration::from_millis(1);
 
+type Jobs = Line<Box<Db>, Box<dyn Job>>;
+
 pub(crate) struct Shared {
-    /// `None` once the store is closed.
-    db: Mutex<Option<Db>>,
-    /// The writer has it, or is the next to have it. It stays so if that breaks down, and
-    /// nobody reads what it left.
-    writing: AtomicBool,
-    waiting: Mutex<VecDeque<Box<dyn Job>>>,
-    /// Whoever read for others left some to those it read for.
-    left_some: AtomicBool,
+    line: Mutex<Jobs>,
+    /// The writer waits here for whoever reads.
+    left: Condvar,
+    /// Takes the connection over from whoever has read for enough others.
+    relief: Sender<Box<Db>>,
     /// How many may wait, and how long.
     length: usize,
     deadline: Duration,
 }
 
 impl Shared {
-    pub(crate) fn new(db: Db, options: &SqliteOptions) -> Self {
-        Self {
-            db: Mutex::new(Some(db)),
-            writing: AtomicBool::new(false),
-            waiting: Mutex::default(),
-            left_some: AtomicBool::new(false),
+    pub(crate) fn start(db: Db, options: &SqliteOptions) -> Result<Arc<Self>> {
+        let (relief, intake) = channel();
+        let shared = Arc::new(Self {
+            line: Mutex::new(Line::new(Box::new(db))),
+            left: Condvar::new(),
+            relief,
             length: options.queue_length,
             deadline: options.deadline,
-        }
+        });
+        let relieved = Arc::downgrade(&shared);
+        spawn("tenure-relief", move || relieve(&relieved, &intake))?;
+        Ok(shared)
     }
 
     /// Reads; `None` if a transaction is in the way for too long.
     pub(crate) async fn read<O: Operation>(&self, operation: O) -> Result<Option<O::Answer>> {
-        if let Some(db) = self.try_lock() {
-            let answer = db.as_ref().ok_or_else(closed);
-            let answer = answer.and_then(|db| operation.run(db));
-            drop(db);
-            self.combine();
-            return answer.map(Some);
+        // Who meets nobody needs no channel.
+        let free = self.line().take_if_free();
+        if let Some(db) = free {
+            let turn = Turn::of(self, db);
+            let answer = turn.db().map(|db| operation.run(db));
+            turn.finish();
+            return answer.unwrap_or_else(|| Err(closed())).map(Some);
         }
-        let (caller, answer) = oneshot::channel();
-        self.queue(Box::new(Call::new(operation, caller)))?;
-        // Who comes before the writer is served before it.
-        let in_the_way = self.is_writing();
-        let patience = if in_the_way { PATIENCE } else { self.deadline };
-        // Whoever was there may have left before it saw this.
-        self.combine();
-        let answered = timeout(patience, answer).await;
-        if self.left_some.load(Ordering::Acquire) {
-            self.combine();
-        }
-        match answered {
+        let (caller, mut answer) = oneshot::channel();
+        let job: Box<dyn Job> = Box::new(Call::new(operation, caller));
+        // Apart, so that the line is not locked as long as the turn lasts.
+        let arrival = self.line().arrive(job, |waiting| self.has_room(waiting));
+        let patience = match arrival {
+            Arrival::Turn(db, job) => {
+                let turn = Turn::of(self, db);
+                carry_out(job, turn.db());
+                turn.finish();
+                // A channel that is empty lost its other end in a panic.
+                return answer
+                    .try_recv()
+                    .unwrap_or_else(|_| Err(closed()))
+                    .map(Some);
+            }
+            Arrival::Waits { behind_writer } => behind_writer.then_some(PATIENCE),
+            Arrival::Full => return Err(too_many()),
+            Arrival::Closed => return Err(closed()),
+        };
+        match timeout(patience.unwrap_or(self.deadline), answer).await {
             Ok(answered) => answered.unwrap_or_else(|_| Err(closed())).map(Some),
-            Err(_) if in_the_way => Ok(None),
+            Err(_) if patience.is_some() => Ok(None),
             Err(_) => Err(too_late(self.deadline)),
         }
     }
@@ -83,95 +98,140 @@ impl Shared {
     /// Lends it to the writer, which waits for whoever reads; those who came before it have
     /// their answers first. `None` once it is closed.
     pub(crate) fn write<T>(&self, write: impl FnOnce(&mut Db) -> T) -> Option<T> {
-        self.writing.store(true, Ordering::Release);
-        let mut db = self.lock();
-        self.read_for_others(db.as_ref());
-        let written = db.as_mut().map(write);
-        self.read_for_others(db.as_ref());
-        drop(db);
-        self.writing.store(false, Ordering::Release);
-        written
+        let mut db = self.writers_turn()?;
+        // A panic leaves the line as it is: what it wrote must not be read.
+        let written = write(&mut db);
+        self.line().end_writing();
+        Turn::of(self, db).finish();
+        Some(written)
     }
 
     /// Lets nobody have it any more.
     pub(crate) fn close(&self) {
-        *self.lock() = None;
-        // Those who wait are told.
-        self.combine();
+        if let Some(db) = self.writers_turn() {
+            let refused = self.line().close();
+            drop(db);
+            refuse(refused);
+        }
     }
 
-    fn queue(&self, job: Box<dyn Job>) -> Result<()> {
-        let mut waiting = self.waiting();
+    fn writers_turn(&self) -> Option<Box<Db>> {
+        let mut line = self.line();
+        line.announce_writer();
+        let (db, before) = loop {
+            if line.is_closed() {
+                return None;
+            }
+            match line.start_writing() {
+                Some(turn) => break turn,
+                None => line = self.left.wait(line).unwrap_or_else(PoisonError::into_inner),
+            }
+        };
+        drop(line);
+        read_for(Vec::from(before), &db);
+        Some(db)
+    }
+
+    fn has_room(&self, waiting: &mut VecDeque<Box<dyn Job>>) -> bool {
         if waiting.len() >= self.length {
             // Behind a long transaction most have gone to other connections by then.
             waiting.retain(|job| !job.is_abandoned());
         }
-        if waiting.len() >= self.length {
-            return Err(too_many());
-        }
-        waiting.push_back(job);
-        Ok(())
+        waiting.len() < self.length
     }
 
-    /// Reads for those who wait, unless somebody else does.
-    pub(crate) fn combine(&self) {
-        while !self.waiting().is_empty()
-            && let Some(db) = self.try_lock()
+    fn line(&self) -> MutexGuard<'_, Jobs> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The connection in somebody's hands. It is handed on however that ends.
+struct Turn<'a> {
+    shared: &'a Shared,
+    /// `None` once it was handed on.
+    db: Option<Box<Db>>,
+}
+
+impl<'a> Turn<'a> {
+    fn of(shared: &'a Shared, db: Box<Db>) -> Self {
+        Self {
+            shared,
+            db: Some(db),
+        }
+    }
+
+    fn db(&self) -> Option<&Db> {
+        self.db.as_deref()
+    }
+
+    /// Reads for those who wait, but not for too many, and lets go.
+    fn finish(mut self) {
+        let mut left = MAX_COMBINED;
+        while let Some(jobs) = self.leave(left)
+            && let Some(db) = &self.db
         {
-            let left_some = self.read_for_others(db.as_ref()) == MAX_COMBINED;
-            self.left_some.store(left_some, Ordering::Release);
-            if left_some {
-                return;
-            }
+            left -= read_for(jobs, db);
         }
     }
 
-    /// For how many it did.
-    fn read_for_others(&self, db: Option<&Db>) -> usize {
-        let others = self.take_some();
-        let many = others.len();
+    /// Lets go, unless some are to be read for first.
+    fn leave(&mut self, most: usize) -> Option<Vec<Box<dyn Job>>> {
+        let leaving = self.shared.line().leave(self.db.take()?, most);
+        match leaving {
+            Leaving::Left => self.shared.left.notify_one(),
+            Leaving::Serve(db, jobs) => {
+                self.db = Some(db);
+                return Some(jobs);
+            }
+            Leaving::HandOver(db) => {
+                if let Err(back) = self.shared.relief.send(db) {
+                    let refused = self.shared.line().give_up(back.0);
+                    self.shared.left.notify_one();
+                    refuse(refused);
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.leave(0);
+    }
+}
+
+/// Reads for whoever is left, until nobody waits.
+fn relieve(shared: &Weak<Shared>, intake: &Receiver<Box<Db>>) {
+    while let Ok(db) = intake.recv() {
+        if let Some(shared) = shared.upgrade() {
+            // A panic has handed the connection on, and the next one has to be relieved too.
+            let _ = catch_unwind(AssertUnwindSafe(|| Turn::of(&shared, db).finish()));
+        }
+    }
+}
+
+/// For how many it did: those who gave up cost nothing.
+fn read_for(mut jobs: Vec<Box<dyn Job>>, db: &Db) -> usize {
+    jobs.retain(|job| !job.is_abandoned());
+    let served = jobs.len();
+    while !jobs.is_empty() {
+        let group: Vec<_> = jobs.drain(..jobs.len().min(MAX_COMBINED)).collect();
         // Begun when all of them have asked, so that it shows them all that was written by then.
-        let _together = match db {
-            Some(db) if many > 1 => db.snapshot().ok(),
-            _ => None,
+        let _together = if group.len() > 1 {
+            db.snapshot().ok()
+        } else {
+            None
         };
-        for mut job in others {
-            match db.ok_or_else(closed).and_then(|db| job.run(db)) {
-                Ok(()) => job.answer(),
-                Err(error) => job.fail(error),
-            }
-        }
-        many
-    }
-
-    /// Those who waited longest and still do.
-    fn take_some(&self) -> Vec<Box<dyn Job>> {
-        let mut waiting = self.waiting();
-        let longest = std::iter::from_fn(|| waiting.pop_front());
-        let still = longest.filter(|job| !job.is_abandoned());
-        still.take(MAX_COMBINED).collect()
-    }
-
-    fn try_lock(&self) -> Option<MutexGuard<'_, Option<Db>>> {
-        if self.is_writing() {
-            return None;
-        }
-        match self.db.try_lock() {
-            Ok(db) => Some(db),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
+        for job in group {
+            carry_out(job, Some(db));
         }
     }
+    served
+}
 
-    fn lock(&self) -> MutexGuard<'_, Option<Db>> {
-        self.db.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_writing(&self) -> bool {
-        self.writing.load(Ordering::Acquire)
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Box<dyn Job>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+fn refuse(jobs: impl IntoIterator<Item = Box<dyn Job>>) {
+    for job in jobs {
+        job.fail(closed());
     }
 }

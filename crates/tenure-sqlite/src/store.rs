@@ -1,30 +1,35 @@
 //! The store: its settings, its writer, and its connections that read.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use refinery::Migration;
 use tenure_store::{Error, Result};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::db::Db;
 use crate::file;
+use crate::identity::Files;
 use crate::migrate::{known, latest, migrate};
 use crate::options::SqliteOptions;
+use crate::queue::Queue;
 use crate::reads::Reads;
 use crate::shared::Shared;
 use crate::thread::spawn;
 use crate::writer::Writer;
-use crate::writes::Writes;
+
+/// What closing may take beyond the deadline: the log is carried over to the database then.
+const CLOSING: Duration = Duration::from_secs(10);
 
 /// Sessions in a SQLite file. See the [crate's documentation](crate).
 pub struct SqliteStore {
-    path: PathBuf,
-    pub(crate) payload_limit: usize,
+    pub(crate) options: SqliteOptions,
+    pub(crate) files: Arc<Files>,
     pub(crate) schema_expected: u32,
-    pub(crate) writes: Writes,
+    pub(crate) writes: Queue,
     pub(crate) reads: Reads,
     /// Closed by the writer's end.
     writer: watch::Receiver<()>,
@@ -37,8 +42,9 @@ impl SqliteStore {
     /// To be called inside a Tokio runtime with its timer on, and the store's methods too.
     ///
     /// # Errors
-    /// - `Misconfigured`: it is not a file, may not be written, its folder does not exist,
-    ///   it holds something else's tables, or a setting is out of range;
+    /// - `Misconfigured`: it is not a file, may not be written, its folder does not exist, it has
+    ///   a second name or is mounted without its folder, it holds something else's tables, or a
+    ///   setting is out of range;
     /// - `Corrupt`: it is not a SQLite database, or damaged;
     /// - `SchemaMismatch`: a newer version has migrated it, or somebody changed the schema
     ///   by hand;
@@ -61,20 +67,20 @@ impl SqliteStore {
         options.validate()?;
         options.path = file::prepare(&options.path)?;
         let migrated = migrate(&options, migrations)?;
-        let shared = Arc::new(Shared::new(Db::writing(&options)?, &options));
-        let reads = Reads::open(&options, &shared)?;
-        let writer = Writer::new(&options, shared)?;
+        let files = Arc::new(Files::of(&options.path)?);
+        let shared = Shared::start(Db::writing(&options)?, &options)?;
+        let reads = Reads::open(&options, &files, &shared)?;
+        let writer = Writer::new(&options, &files, shared)?;
+        let (writes, intake) = Queue::new(options.queue_length, options.deadline, &files);
         drop(migrated);
-
-        let (writes, intake) = Writes::new(options.queue_length, options.deadline);
         let (ended, end) = watch::channel(());
         spawn("tenure-sqlite", move || {
             writer.serve(&intake);
             drop(ended);
         })?;
         Ok(Self {
-            path: options.path,
-            payload_limit: options.payload_limit,
+            options,
+            files,
             schema_expected: latest(migrations),
             writes,
             reads,
@@ -82,19 +88,30 @@ impl SqliteStore {
         })
     }
 
-    /// Lets nothing more in, and waits until what was accepted is done.
-    pub(crate) async fn stop(&self) {
+    /// Lets nothing more in, and waits until what was accepted is done; but not for ever.
+    pub(crate) async fn stop(&self) -> Result<()> {
         self.writes.close();
-        self.reads.close().await;
-        // Nothing is ever sent: the error is the writer's end.
-        let _ = self.writer.clone().changed().await;
+        self.reads.close();
+        let ended = async {
+            self.reads.ended().await;
+            // Nothing is ever sent: the error is the writer's end.
+            let _ = self.writer.clone().changed().await;
+        };
+        let patience = self.options.deadline + CLOSING;
+        timeout(patience, ended).await.map_err(|_| {
+            let millis = patience.as_millis();
+            Error::unavailable(format!(
+                "the store is closed, but not all that it had accepted was done within {millis} \
+                 ms: it goes on with that as long as the process lives"
+            ))
+        })
     }
 }
 
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteStore")
-            .field("path", &self.path)
+            .field("path", &self.options.path)
             .finish_non_exhaustive()
     }
 }

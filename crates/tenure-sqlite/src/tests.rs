@@ -11,8 +11,8 @@ use std::time::Duration;
 use refinery::Migration;
 use tempfile::tempdir;
 use tenure_store::{
-    Access, Change, Created, ErrorKind, Hooks, Namespace, Payload, Record, Result, Rotation,
-    SessionId, SessionStore, Timestamp, Updated, Version,
+    Access, After, Change, Created, EndReason, ErrorKind, Hooks, Namespace, Payload, Record,
+    Result, Rotation, SessionId, SessionStore, Timestamp, Updated, Version,
 };
 
 use crate::checkpoint::Checkpoints;
@@ -81,6 +81,73 @@ async fn live_sessions_survive_a_migration() -> Result<()> {
     Ok(())
 }
 
+/// A migration that makes the table of sessions anew, as SQLite asks for changes of columns.
+fn made_anew() -> String {
+    let schema = include_str!("../migrations/V1__sessions.sql");
+    let start = schema.find("CREATE TABLE session (").expect("the table");
+    let end = schema
+        .find("-- Large payloads")
+        .expect("what comes behind it");
+    let (table, indexes) = schema[start..end]
+        .split_once(") STRICT;")
+        .expect("and its indexes");
+    let table = table.replacen("session", "session_anew", 1);
+    let columns = "number, ns, id, queue, due_at, created, last_access, accesses, idle_timeout, \
+                   lifetime, leaves_at, principal, rotation, previous_until, version, end_reason, \
+                   end_at, claims, failures, unsettled, last_failure, bytes";
+    format!(
+        "{table}) STRICT; INSERT INTO session_anew ({columns}) SELECT {columns} FROM session; \
+         DROP TABLE session; ALTER TABLE session_anew RENAME TO session; {indexes}"
+    )
+}
+
+#[tokio::test]
+async fn a_migration_that_makes_a_table_anew_keeps_large_payloads() -> Result<()> {
+    let folder = tempdir().expect("a temporary folder");
+    let options = || SqliteOptions::new(folder.path().join("sessions.db"));
+    let ns = Namespace::sessions("portal")?;
+    let now = Timestamp::from_millis_clamped(1);
+    let store = SqliteStore::connect(options()).await?;
+    store.open(&ns, Hooks::Expected).await?;
+    let large = Record {
+        payload: Payload::new(vec![7; 50_000]),
+        ..session()
+    };
+    assert_eq!(store.create(&ns, &large, now).await?, Created::Done);
+    store.close().await?;
+
+    let store = SqliteStore::connect_with(options(), with_one_more(&made_anew())).await?;
+    assert_eq!(store.load(&ns, large.id, now).await?, Some(large.clone()));
+    // What refers to a session goes with it, as before.
+    let ended = store.end(&ns, large.id, None, EndReason::Logout, After::Discard, now);
+    assert!(ended.await?.is_some());
+    let db = Db::reading(&options())?;
+    let left: Option<i64> = db.first("SELECT count(*) FROM payload", [], |row| row.get())?;
+    assert_eq!(left, Some(0));
+    store.close().await
+}
+
+#[tokio::test]
+async fn a_migration_that_would_lose_what_others_refer_to_is_undone() -> Result<()> {
+    let folder = tempdir().expect("a temporary folder");
+    let options = || SqliteOptions::new(folder.path().join("sessions.db"));
+    let ns = Namespace::sessions("portal")?;
+    let now = Timestamp::from_millis_clamped(1);
+    let store = SqliteStore::connect(options()).await?;
+    store.open(&ns, Hooks::Expected).await?;
+    assert_eq!(store.create(&ns, &session(), now).await?, Created::Done);
+    store.close().await?;
+    let losing = with_one_more("DELETE FROM namespace");
+    let refused = SqliteStore::connect_with(options(), losing).await;
+    assert_eq!(
+        refused.expect_err("undone").kind(),
+        ErrorKind::SchemaMismatch
+    );
+    let store = SqliteStore::connect(options()).await?;
+    assert_eq!(store.load(&ns, session().id, now).await?, Some(session()));
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_migration_that_fails_leaves_the_schema_before_it() -> Result<()> {
     let folder = tempdir().expect("a temporary folder");
@@ -109,12 +176,14 @@ async fn a_namespace_that_was_undone_has_no_number() -> Result<()> {
     let store = SqliteStore::connect(options.clone()).await?;
     let db = Db::writing(&options)?;
     let ns = Namespace::sessions("portal")?;
-    db.execute("BEGIN IMMEDIATE", [])?;
+    db.begin_writing()?;
     let insert = "INSERT INTO namespace (kind, application, hooks_expected) VALUES (?1, ?2, 0)";
     db.execute(insert, (ns.kind().code(), ns.application()))?;
     assert!(db.number(&ns)?.is_some());
     db.undo()?;
+    db.begin_writing()?;
     assert_eq!(db.number(&ns)?, None);
+    db.undo()?;
     store.close().await
 }
 
@@ -207,7 +276,7 @@ async fn those_who_waited_together_read_what_was_there_when_the_last_of_them_ask
     let folder = tempdir().expect("a temporary folder");
     let options = SqliteOptions::new(folder.path().join("sessions.db"));
     let store = with_session(options.clone(), &Namespace::sessions("portal")?).await?;
-    let shared = Arc::new(Shared::new(Db::writing(&options)?, &options));
+    let shared = Shared::start(Db::writing(&options)?, &options)?;
     let (first, end) = held_up(&shared);
     // Each of the others has the session touched by somebody else behind it.
     let elsewhere = Arc::new(Mutex::new(Db::writing(&options)?));
@@ -238,7 +307,7 @@ async fn who_waits_behind_many_that_gave_up_is_read_for() -> Result<()> {
     let folder = tempdir().expect("a temporary folder");
     let options = SqliteOptions::new(folder.path().join("sessions.db"));
     let store = with_session(options.clone(), &Namespace::sessions("portal")?).await?;
-    let shared = Arc::new(Shared::new(Db::writing(&options)?, &options));
+    let shared = Shared::start(Db::writing(&options)?, &options)?;
     let (first, end) = held_up(&shared);
     let mut waits = Context::from_waker(Waker::noop());
     for _ in 0..64 {
@@ -277,7 +346,7 @@ async fn what_is_written_leaves_the_log_without_the_writer() -> Result<()> {
     let store = with_session(options.clone(), &Namespace::sessions("portal")?).await?;
     let file = || fs::read(&path).expect("it is there");
     let carry_over = |more: usize| -> Result<()> {
-        let mut checkpoints = Checkpoints::start(&options)?;
+        let mut checkpoints = Checkpoints::start(&options, &store.files)?;
         checkpoints.note(4096);
         checkpoints.note(more);
         checkpoints.finish();

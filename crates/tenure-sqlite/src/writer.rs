@@ -12,6 +12,7 @@ use crate::batch::Batch;
 use crate::checkpoint::Checkpoints;
 use crate::db::Db;
 use crate::error::was_busy;
+use crate::identity::Files;
 use crate::job::Job;
 use crate::options::SqliteOptions;
 use crate::shared::Shared;
@@ -22,6 +23,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 pub(crate) struct Writer {
     options: SqliteOptions,
+    files: Arc<Files>,
     shared: Arc<Shared>,
     checkpoints: Checkpoints,
 }
@@ -37,11 +39,16 @@ enum Outcome {
 }
 
 impl Writer {
-    pub(crate) fn new(options: &SqliteOptions, shared: Arc<Shared>) -> Result<Self> {
+    pub(crate) fn new(
+        options: &SqliteOptions,
+        files: &Arc<Files>,
+        shared: Arc<Shared>,
+    ) -> Result<Self> {
         Ok(Self {
             options: options.clone(),
+            files: Arc::clone(files),
             shared,
-            checkpoints: Checkpoints::start(options)?,
+            checkpoints: Checkpoints::start(options, files)?,
         })
     }
 
@@ -51,12 +58,14 @@ impl Writer {
             let operations = batch.len();
             self.carry_out(batch);
             self.checkpoints.note(operations);
-            self.shared.combine();
         }
         self.checkpoints.finish();
         // Another process may be reading the log; then it stays until that one closes.
-        let truncate = |db: &mut Db| db.script("PRAGMA wal_checkpoint(TRUNCATE)");
-        if let Some(Err(error)) = self.shared.write(truncate) {
+        let fold_in = |db: &mut Db| {
+            self.files.verify().inspect_err(|_| db.forsake())?;
+            db.script("PRAGMA wal_checkpoint(TRUNCATE)")
+        };
+        if let Some(Err(error)) = self.shared.write(fold_in) {
             tracing::debug!(%error, "the session database keeps its log");
         }
         self.shared.close();
@@ -79,24 +88,42 @@ impl Writer {
                 Some(Outcome::Done(batch)) => return batch.answer(),
                 None => return,
             }
+            // Its callers may have run out of patience before the writer does.
+            if !batch.is_wanted() {
+                return;
+            }
             thread::sleep(PAUSE);
             patience = patience.saturating_sub(PAUSE);
         }
     }
 
     fn attempt(&self, mut batch: Batch, patience: Duration, db: &mut Db) -> Outcome {
-        match db.execute("BEGIN IMMEDIATE", []) {
-            Ok(_) => {}
+        match db.begin_writing() {
+            Ok(()) => {}
             Err(error) if was_busy(&error) && !patience.is_zero() => return Outcome::Busy(batch),
             Err(error) => {
                 self.undo(db);
                 return Outcome::Failed(batch, error);
             }
         }
+        // Who was told that it takes too long, while another process had its transaction, hears
+        // no more of it: what was given up by now is not written.
+        batch.is_wanted();
         let ran = batch.run(db);
         let operation_failed = ran.is_err();
         match ran.and_then(|()| db.execute("COMMIT", [])) {
-            Ok(_) => Outcome::Done(batch),
+            // What only this process can find is not acknowledged.
+            Ok(_) => match self.files.verify() {
+                Ok(()) => Outcome::Done(batch),
+                Err(error) => {
+                    db.forsake();
+                    let lost = Error::unavailable(
+                        "the database file or its log was removed or replaced, and this write may \
+                         be lost with it",
+                    );
+                    Outcome::Failed(batch, lost.with_source(error))
+                }
+            },
             Err(error) => {
                 self.undo(db);
                 // Whose value it was shows when each is alone with its own. After

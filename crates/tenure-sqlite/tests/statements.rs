@@ -74,23 +74,25 @@ async fn an_operation_on_one_session_is_a_few_statements() {
     change.payload = Some(Payload::new("new"));
     change.principal = Field::Clear;
 
-    // On first use a connection looks up the namespace's number.
-    store.load(&ns, id(1), at(1)).await.expect("answers");
     let load = statements(store.load(&ns, id(1), at(1))).await;
     assert_eq!(load.len(), 1, "{load:#?}");
     let touch = statements(store.touch(&ns, id(1), at(1))).await;
-    assert_eq!(touch.len(), 3, "it and its transaction: {touch:#?}");
+    assert_eq!(
+        touch.len(),
+        4,
+        "it, the namespace's number, its transaction: {touch:#?}"
+    );
     let update = statements(store.update(&ns, id(1), Version::new(1), &change, at(1))).await;
     assert_eq!(
         update.len(),
-        5,
+        6,
         "row, large payload, principal: {update:#?}"
     );
     let create = record(2);
     let create = statements(store.create(&ns, &create, at(1))).await;
-    assert_eq!(create.len(), 3, "it and its transaction: {create:#?}");
+    assert_eq!(create.len(), 4, "{create:#?}");
     let end = statements(store.end(&ns, id(1), None, EndReason::Logout, After::Queue, at(1))).await;
-    assert_eq!(end.len(), 3, "it and its transaction: {end:#?}");
+    assert_eq!(end.len(), 4, "{end:#?}");
 }
 
 #[tokio::test]
@@ -213,8 +215,8 @@ async fn a_touch_changes_no_index() {
     let store = place.store().await;
     put(&store, &record(1)).await;
     let touch = statements(store.touch(&portal(), id(1), at(1))).await;
-    let [_, touch, _] = &touch[..] else {
-        panic!("one statement in a transaction: {touch:#?}");
+    let [_, _, touch, _] = &touch[..] else {
+        panic!("a number and one statement in a transaction: {touch:#?}");
     };
     let opcodes = explained(&place, &format!("EXPLAIN {touch}"), "opcode");
     let opcodes: Vec<&str> = opcodes.iter().map(String::as_str).collect();

@@ -162,6 +162,25 @@ async fn a_lock_that_is_kept_too_long_is_unavailable_and_no_more() {
 }
 
 #[tokio::test]
+async fn what_was_given_up_behind_a_lock_is_not_written_when_the_lock_goes() {
+    let place = Place::new();
+    let patient = place.store().await;
+    put(&patient, &record(1)).await;
+    let hasty = store(place.options().deadline(Duration::from_millis(20))).await;
+    let outsider = place.outsider();
+    for number in 2..52 {
+        outsider.execute_batch("BEGIN IMMEDIATE").expect("locked");
+        let refused = hasty.create(&portal(), &record(number), at(0)).await;
+        assert!(refused.expect_err("locked").is_unavailable());
+        outsider.execute_batch("ROLLBACK").expect("unlocked");
+        // Behind it in the same queue.
+        while hasty.touch(&portal(), id(1), at(1)).await.is_err() {}
+        let loaded = patient.load(&portal(), id(number), at(1)).await;
+        assert_eq!(loaded.expect("answers"), None, "{number}");
+    }
+}
+
+#[tokio::test]
 async fn closing_finishes_what_was_accepted_and_takes_nothing_more() {
     let place = Place::new();
     let store = place.store().await;

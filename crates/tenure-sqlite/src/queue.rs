@@ -1,34 +1,44 @@
-//! The callers' side of the writer: a bounded queue, and a wait that has an end.
+//! The callers' side of a thread that works for them: a bounded queue, and a wait that has an end.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tenure_store::{Error, Result};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::identity::Files;
 use crate::job::{Call, Job, Operation};
 
-pub(crate) struct Writes {
+/// What waits lies here and not in its caller: a caller that is not polled any more holds up
+/// nobody.
+pub(crate) struct Queue {
     /// `None` once the store is closed.
     entrance: RwLock<Option<SyncSender<Box<dyn Job>>>>,
     deadline: Duration,
+    files: Arc<Files>,
 }
 
-impl Writes {
-    /// The queue, and the end of it from which the writer takes.
-    pub(crate) fn new(length: usize, deadline: Duration) -> (Self, Receiver<Box<dyn Job>>) {
+impl Queue {
+    /// The queue, and the end of it from which the work is taken.
+    pub(crate) fn new(
+        length: usize,
+        deadline: Duration,
+        files: &Arc<Files>,
+    ) -> (Self, Receiver<Box<dyn Job>>) {
         let (entrance, intake) = sync_channel(length);
-        let writes = Self {
+        let queue = Self {
             entrance: RwLock::new(Some(entrance)),
             deadline,
+            files: Arc::clone(files),
         };
-        (writes, intake)
+        (queue, intake)
     }
 
     /// Has an operation done.
     pub(crate) async fn submit<O: Operation>(&self, operation: O) -> Result<O::Answer> {
+        self.check()?;
         let (caller, answer) = oneshot::channel();
         self.enter(Box::new(Call::new(operation, caller)))?;
         match timeout(self.deadline, answer).await {
@@ -38,8 +48,12 @@ impl Writes {
         }
     }
 
-    /// Lets nothing more in. What is in the queue is done all the same; then the writer
-    /// ends.
+    /// Refuses what is asked of files that are lost.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.files.check()
+    }
+
+    /// Lets nothing more in. What is in the queue is done all the same; then the work ends.
     pub(crate) fn close(&self) {
         self.entrance
             .write()
