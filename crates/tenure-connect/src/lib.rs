@@ -20,7 +20,9 @@
 //! | `redis-sentinel://host:port,host:port/primary` | the server that these Sentinels call `primary` | `redis` |
 //!
 //! `PATH` is relative to the working directory, or absolute: `sqlite:sessions.db`,
-//! `sqlite:/var/lib/portal/sessions.db`. User and password stand before the host, in percent
+//! `sqlite:/var/lib/portal/sessions.db`; behind `//` it is the same path, so that
+//! `sqlite:///var/lib/portal/sessions.db` is absolute too. A `%` or `?` in it is written `%25` or
+//! `%3F`. Schemes may be in capitals, and `valkey` stands for `redis` in each of them. User and password stand before the host, in percent
 //! encoding; in a `redis-sentinel:` URL they are for the primary. `rediss:`,
 //! `rediss-cluster:` and `rediss-sentinel:` are encrypted, and so is PostgreSQL with
 //! `sslmode=require`; both need the feature `tls`.
@@ -51,7 +53,7 @@
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
-#[cfg(any(feature = "postgres", feature = "redis"))]
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod settings;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -68,8 +70,19 @@ use tenure_store::{Error, ErrorKind, Result, SessionStore};
 /// settings that the backend does not know; and whatever the backend says on opening.
 pub async fn connect(url: &str) -> Result<Arc<dyn SessionStore>> {
     // Only the scheme is ever repeated in an error: the rest may hold a password.
+    if url.trim() != url || url.contains(char::is_control) {
+        return Err(misconfigured(
+            "the URL has a blank or a line break at an end or in it: a file's last line often has \
+             one; take it away",
+        ));
+    }
     let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
-    match scheme {
+    let scheme = scheme.to_ascii_lowercase();
+    // Valkey speaks as Redis does.
+    let scheme = scheme
+        .strip_prefix("valkey")
+        .map_or(scheme.clone(), |kind| format!("redis{kind}"));
+    match &*scheme {
         #[cfg(feature = "memory")]
         "memory" => memory(rest),
         #[cfg(feature = "sqlite")]
@@ -78,7 +91,7 @@ pub async fn connect(url: &str) -> Result<Arc<dyn SessionStore>> {
         "postgres" | "postgresql" => postgres::connect(rest).await,
         #[cfg(feature = "redis")]
         "redis" | "rediss" | "redis-cluster" | "rediss-cluster" | "redis-sentinel"
-        | "rediss-sentinel" => redis::connect(scheme, rest).await,
+        | "rediss-sentinel" => redis::connect(&scheme, rest).await,
         #[cfg(not(feature = "memory"))]
         "memory" => Err(not_in_this_build("memory")),
         #[cfg(not(feature = "sqlite"))]
@@ -113,7 +126,7 @@ fn not_in_this_build(backend: &str) -> Error {
 
 #[cfg(feature = "memory")]
 fn memory(rest: &str) -> Result<Arc<dyn SessionStore>> {
-    if rest.is_empty() {
+    if rest.is_empty() || rest == "//" {
         Ok(Arc::new(tenure_memory::MemoryStore::new()))
     } else {
         Err(misconfigured(

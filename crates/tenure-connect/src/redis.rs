@@ -7,7 +7,7 @@ use tenure_redis::{RedisOptions, RedisStore};
 use tenure_store::{Result, SessionStore};
 
 use crate::misconfigured;
-use crate::settings::Settings;
+use crate::settings::{Settings, decoded};
 
 pub(crate) async fn connect(scheme: &str, rest: &str) -> Result<Arc<dyn SessionStore>> {
     Ok(Arc::new(RedisStore::connect(options(scheme, rest)?).await?))
@@ -100,29 +100,6 @@ fn parts(address: &str) -> Result<(Option<&str>, &str, &str)> {
     Ok((login, hosts, path))
 }
 
-/// Text without its percent encoding.
-fn decoded(text: &str) -> Result<String> {
-    let malformed = || misconfigured("user or password is not well encoded: write % as %25");
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes().iter();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digits = [rest.next(), rest.next()].map(|digit| digit.copied().unwrap_or(0));
-                let digits = str::from_utf8(&digits).map_err(|_| malformed())?;
-                // The parser would take a sign.
-                let digits = digits.trim_start_matches('+');
-                if digits.len() < 2 {
-                    return Err(malformed());
-                }
-                u8::from_str_radix(digits, 16).map_err(|_| malformed())?
-            }
-            byte => *byte,
-        });
-    }
-    String::from_utf8(bytes).map_err(|_| malformed())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,12 +122,6 @@ mod tests {
             let error = options(scheme, rest).expect_err(rest);
             assert!(!format!("{error:?} {error}").contains("hush"), "{error:?}");
         }
-    }
-
-    #[test]
-    fn a_password_loses_its_percent_encoding() {
-        assert_eq!(decoded("a%40b%25").expect("well encoded"), "a@b%");
-        assert!(decoded("%").is_err() && decoded("%+1").is_err() && decoded("%zz").is_err());
     }
 
     #[test]
