@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use tenure_store::{SessionId, Timestamp};
+use tenure_store::{SessionId, Timestamp, Tombstone};
 
 use crate::epoch::Resets;
 use crate::time::OrNever;
@@ -70,7 +70,8 @@ impl Queues {
     }
 
     /// The session or tombstone to take first, and from when. What was reset is due
-    /// since then, and at once if the clock that says since when is ahead of this one.
+    /// since then, and at once if the clock that says since when is ahead of this one, as
+    /// is a tombstone beyond the [horizon](Tombstone::horizon).
     /// Tombstones that are held again since they were `seen` are passed over.
     pub(crate) fn first(
         &self,
@@ -79,6 +80,11 @@ impl Queues {
         now: Timestamp,
         seen: &HashSet<SessionId>,
     ) -> Option<(OrNever, SessionId)> {
+        let horizon = OrNever::from(Tombstone::horizon(now));
+        let beyond = |line: &Line| {
+            let &(due, id) = line.last()?;
+            (due > horizon).then_some((OrNever::from(now), id))
+        };
         let waiting = self.waiting.first().map(|&(from, id)| match taking {
             Taking::Due => (from, id),
             Taking::Unheld => (from.min(now.into()), id),
@@ -90,6 +96,8 @@ impl Queues {
         let held = self.held.iter().find(|(_, id)| !seen.contains(id));
         open.chain(waiting)
             .chain(held.copied())
+            .chain(beyond(&self.waiting))
+            .chain(beyond(&self.held))
             .filter(|(due, _)| *due != OrNever::NEVER)
             .min()
     }

@@ -113,7 +113,7 @@ impl Space {
     }
 
     pub(crate) fn renew(&self, tickets: &[Ticket], lease: Duration, now: Timestamp) -> u64 {
-        let until = now.plus(lease);
+        let until = Tombstone::held_until(lease, now);
         let renewed = tickets.iter().filter(|ticket| {
             let mut shard = self.shard_of(ticket.id);
             redeem(&mut shard, **ticket, |tombstone| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::postgres::PgRow;
-use tenure_store::{Claimed, Ended, Error, Namespace, Result, SessionId, Timestamp};
+use tenure_store::{Claimed, Ended, Error, Namespace, Result, SessionId, Timestamp, Tombstone};
 
 use crate::db::Db;
 use crate::due::{MAX_ROWS, candidates, firsts, forget_resets, next, still_due, with_floors};
@@ -24,7 +24,7 @@ pub(crate) struct Claim {
 }
 
 /// Up to `$4` rows are looked at, up to `$13` bytes of payload come back, and what is taken is held
-/// until `$14`.
+/// until `$14`; the horizon is `$15`.
 ///
 /// - `older`: the epochs before the present one, and the resets that ended them; the first
 ///   eight, as the others' turn comes when these are through.
@@ -43,7 +43,7 @@ const CLAIM: &str = concat!(
      coalesce(lag(r.epoch) OVER (ORDER BY r.epoch), -1) AS above, r.epoch AS upto, r.at \
      FROM n JOIN tenure_reset r ON r.ns = n.ns ORDER BY r.epoch LIMIT 8), \
      head AS MATERIALIZED (SELECT h.*, h.due AS rank FROM (",
-    candidates!("$3", ", t.id, octet_length(t.payload) AS size"),
+    candidates!("$3", "$15", ", t.id, octet_length(t.payload) AS size"),
     ") h UNION ALL \
      SELECT q.*, least(q.due, o.at) FROM older o \
      CROSS JOIN LATERAL (SELECT t.ctid AS place, t.queue, t.due_at AS due, t.id, \
@@ -57,7 +57,7 @@ const CLAIM: &str = concat!(
      s.expires_at, s.last_access, s.idle_timeout, s.created, s.lifetime, s.leaves_at \
      FROM n CROSS JOIN tenure_session s \
      WHERE s.ctid = ANY (ARRAY(SELECT place FROM candidate WHERE bytes_before < $13)) AND ",
-    still_due!("$3"),
+    still_due!("$3", "$15"),
     " FOR UPDATE OF s SKIP LOCKED), \
      judged AS MATERIALIZED (SELECT j.*, j.queue < 0 OR (j.queue < j.epoch \
      OR (j.expires_at <= $3) IS TRUE) AND (j.true_due <= (SELECT \
@@ -97,7 +97,8 @@ impl Single for Claim {
         let reading = self.known.begin(&self.ns);
         let claim = with_floors(claim, &reading.floors)
             .bind(MAX_BYTES)
-            .bind(self.now.plus(self.lease).as_millis());
+            .bind(Tombstone::held_until(self.lease, self.now).as_millis())
+            .bind(Tombstone::horizon(self.now).as_millis());
         let read = db.rows(claim).await;
         let first = read.as_ref().ok().and_then(|rows| rows.first());
         let first = first.map(|row| (row, Unseen::NoneUpTo(now)));

@@ -11,8 +11,10 @@ use crate::row::{on_namespace, with_namespace};
 pub(crate) const MAX_ROWS: u32 = 1000;
 
 /// What stands in the queues of the present epoch, of waiting tombstones up to the given instant,
-/// and of those that were held: its `place` and what else is asked of `t`. Each part reads as many
-/// entries of the index at most, so that it costs the same however many sessions are live.
+/// and of those that were held: its `place` and what else is asked of `t`. And those tombstones
+/// beyond the horizon, that a clock wrote which was ahead, without a queue, as no floor is learnt
+/// from them. Each part reads as many entries of the index at most, so that it costs the same
+/// however many sessions are live.
 ///
 /// A row is found again by its place in the table: looking its id up, in an index that is all
 /// over memory, was a quarter of what a removal costs. Places go as a list, as for each that is
@@ -20,12 +22,19 @@ pub(crate) const MAX_ROWS: u32 = 1000;
 /// place; then it is left for the next time, as is one that somebody else has locked. Reapers
 /// wait for nobody, and so may lock rows in any order.
 macro_rules! candidates {
-    ($waiting:literal, $more:literal) => {
+    ($waiting:literal, $horizon:literal, $more:literal) => {
         concat!(
-            "SELECT q.* FROM n CROSS JOIN LATERAL (VALUES (n.epoch, $3, $5::bigint), (-1, ",
+            "SELECT q.* FROM n CROSS JOIN LATERAL (VALUES \
+             (n.epoch, $3, $5::bigint, n.epoch), (-1, ",
             $waiting,
-            ", $6), (-3, $3, $7)) AS a (queue, upto, floor) \
-             CROSS JOIN LATERAL (SELECT t.ctid AS place, t.queue, t.due_at AS due",
+            ", $6, -1), (-3, $3, $7, -3), (-1, 9007199254740992, greatest(",
+            $horizon,
+            ", ",
+            $waiting,
+            ") + 1, NULL), (-3, 9007199254740992, ",
+            $horizon,
+            " + 1, NULL)) AS a (queue, upto, floor, known_as) \
+             CROSS JOIN LATERAL (SELECT t.ctid AS place, a.known_as AS queue, t.due_at AS due",
             $more,
             " FROM tenure_session t WHERE t.ns = n.ns AND t.queue = a.queue \
              AND t.due_at >= a.floor AND t.due_at <= a.upto ORDER BY t.due_at, t.id LIMIT $4) q"
@@ -35,11 +44,14 @@ macro_rules! candidates {
 /// Whether the session `s` still is what a candidate is. Sessions of older epochs are due whenever
 /// anybody looks.
 macro_rules! still_due {
-    ($waiting:literal) => {
+    ($waiting:literal, $horizon:literal) => {
         concat!(
             "(s.queue + 0 BETWEEN 0 AND n.epoch - 1 OR s.queue + 0 = -1 AND s.due_at <= ",
             $waiting,
-            " OR s.queue + 0 IN (n.epoch, -3) AND s.due_at <= $3)"
+            " OR s.queue + 0 IN (n.epoch, -3) AND s.due_at <= $3 \
+             OR s.queue + 0 IN (-1, -3) AND s.due_at > ",
+            $horizon,
+            ")"
         )
     };
 }

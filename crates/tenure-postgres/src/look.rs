@@ -2,6 +2,7 @@
 
 use tenure_store::{
     Counts, Cursor, Entry, Filter, Namespace, Page, Principal, Result, SessionId, Status, Timestamp,
+    Tombstone,
 };
 
 use crate::db::Db;
@@ -179,8 +180,8 @@ const COUNT: &str = concat!(
      AND (s.created, s.id) > ($4, $5) ORDER BY s.created, s.id LIMIT $6) s), \
      sums AS (SELECT count(*) AS looked_at, count(*) FILTER (WHERE queue >= 0 AND NOT over) AS live, \
      count(*) FILTER (WHERE over) AS over, \
-     count(*) FILTER (WHERE queue = -1 OR queue = -3 AND due_at <= $3) AS waiting, \
-     count(*) FILTER (WHERE queue = -3 AND due_at > $3) AS held, \
+     count(*) FILTER (WHERE queue = -1 OR queue = -3 AND (due_at <= $3 OR due_at > $7)) AS waiting, \
+     count(*) FILTER (WHERE queue = -3 AND due_at > $3 AND due_at <= $7) AS held, \
      count(*) FILTER (WHERE queue = -2) AS dead, \
      min(CASE WHEN over THEN ends WHEN queue IN (-1, -3) AND due_at <= $3 THEN due_at END) \
      AS oldest FROM standing) \
@@ -203,7 +204,8 @@ impl Single for Count {
             .bind(self.now.as_millis())
             .bind(created)
             .bind(id)
-            .bind(STEP);
+            .bind(STEP)
+            .bind(Tombstone::horizon(self.now).as_millis());
         let row = db.row(count).await?;
         let number = |column| get::<i64>(&row, column).map(i64::unsigned_abs);
         let is_short = get::<i64>(&row, "looked_at")? < STEP;

@@ -1,6 +1,6 @@
 //! Reaping without end hooks: what is due goes.
 
-use tenure_store::{Error, ErrorKind, Namespace, Purged, Result, Timestamp};
+use tenure_store::{Error, ErrorKind, Namespace, Purged, Result, Timestamp, Tombstone};
 
 use crate::db::Db;
 use crate::due::{MAX_ROWS, candidates, firsts, forget_resets, next, still_due, with_floors};
@@ -26,13 +26,13 @@ const PURGE: &str = concat!(
      WHERE t.ns = n.ns AND NOT n.hooks_expected AND t.queue BETWEEN 0 AND n.epoch - 1 \
      AND (t.queue, t.due_at) >= ($8, $9) ORDER BY t.queue, t.due_at, t.id LIMIT $4) q \
      UNION ALL ",
-    candidates!("9007199254740992", ""),
+    candidates!("9007199254740992", "$13", ""),
     " WHERE NOT n.hooks_expected LIMIT $4), \
      locked AS MATERIALIZED (SELECT s.ctid AS place, s.expires_at, \
      s.queue <> n.epoch OR (s.expires_at <= $3) IS TRUE AS over \
      FROM n CROSS JOIN tenure_session s \
      WHERE s.ctid = ANY (ARRAY(SELECT place FROM head)) AND ",
-    still_due!("9007199254740992"),
+    still_due!("9007199254740992", "$13"),
     " FOR UPDATE OF s SKIP LOCKED), \
      removed AS (DELETE FROM tenure_session s \
      WHERE s.ctid = ANY (ARRAY(SELECT place FROM locked WHERE over)) RETURNING 1), \
@@ -57,7 +57,9 @@ impl Single for Purge {
         let now = self.now.as_millis();
         let purge = on_namespace(PURGE, &self.ns).bind(now).bind(limit);
         let reading = self.known.begin(&self.ns);
-        let read = db.row(with_floors(purge, &reading.floors)).await;
+        let purge = with_floors(purge, &reading.floors);
+        let horizon = Tombstone::horizon(self.now).as_millis();
+        let read = db.row(purge.bind(horizon)).await;
         let candidates = |row| get::<i64>(row, "candidates");
         let learnt = match &read {
             Ok(row) if candidates(row)? == limit => Some((row, Unseen::Unread)),

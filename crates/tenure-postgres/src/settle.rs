@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use tenure_store::{Failure, Namespace, Outcome, Resolve, Result, SessionId, Ticket, Timestamp};
+use tenure_store::{
+    Failure, Namespace, Outcome, Resolve, Result, SessionId, Ticket, Timestamp, Tombstone,
+};
 
 use crate::db::Db;
 use crate::fields::{each, each_id};
@@ -50,7 +52,7 @@ impl Single for Renew {
         let renew = on_namespace(RENEW, &self.ns)
             .bind(each_id(&self.tickets, |ticket| ticket.id))
             .bind(each(&self.tickets, claim))
-            .bind(self.now.plus(self.lease).as_millis());
+            .bind(Tombstone::held_until(self.lease, self.now).as_millis());
         db.run(renew).await
     }
 }
@@ -93,7 +95,10 @@ impl Single for Settle {
         let place = |outcome: &Outcome| match outcome {
             Outcome::Done => (None, None),
             Outcome::Release => (Some(WAITING), Some(self.now.as_millis())),
-            Outcome::Retry { at, .. } => (Some(WAITING), Some(at.as_millis())),
+            Outcome::Retry { at, .. } => {
+                let from = Tombstone::retried_from(*at, self.now);
+                (Some(WAITING), Some(from.as_millis()))
+            }
             Outcome::Dead { .. } => (Some(DEAD), None),
         };
         let settle = on_namespace(SETTLE, &self.ns)
@@ -144,7 +149,8 @@ impl Single for Decide {
                     $from,
                     " n WHERE ",
                     by_key!("$3"),
-                    " AND (s.queue + 0 IN (-1, -2) OR s.queue + 0 = -3 AND s.due_at <= $4)"
+                    " AND (s.queue + 0 IN (-1, -2) OR s.queue + 0 = -3 \
+                     AND (s.due_at <= $4 OR s.due_at > $5))"
                 )
             };
         }
@@ -155,7 +161,9 @@ impl Single for Decide {
             ),
             Resolve::Discard => unheld!(" DELETE FROM tenure_session s USING"),
         };
-        let decide = on_session(sql, &self.ns, self.id).bind(self.now.as_millis());
+        let decide = on_session(sql, &self.ns, self.id)
+            .bind(self.now.as_millis())
+            .bind(Tombstone::horizon(self.now).as_millis());
         Ok(db.run(decide).await? > 0)
     }
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use deadpool_redis::redis::Value;
-use tenure_store::{Claimed, Ended, Error, ErrorKind, Namespace, Purged, Result, Timestamp};
+use tenure_store::{
+    Claimed, Ended, Error, ErrorKind, Namespace, Purged, Result, Timestamp, Tombstone,
+};
 
 use crate::answer::{self, unexpected};
 use crate::call::Script;
@@ -37,7 +39,7 @@ pub(crate) async fn claim(
     limit: u32,
     now: Timestamp,
 ) -> Result<Claimed> {
-    let until = now.plus(lease);
+    let until = Tombstone::held_until(lease, now);
     let seeking = Reach::Claimable;
     let (heads, ripe) = look(core, ns, seeking, limit, &CLAIM, now, until).await?;
     let mut claimed = Claimed {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use tenure_store::{
-    Claimed, Failure, Namespace, Outcome, Resolve, Result, SessionId, Ticket, Timestamp,
+    Claimed, Failure, Namespace, Outcome, Resolve, Result, SessionId, Ticket, Timestamp, Tombstone,
 };
 
 use crate::answer;
@@ -23,7 +23,7 @@ pub(crate) async fn renew(
     lease: Duration,
     now: Timestamp,
 ) -> Result<u64> {
-    let until = now.plus(lease).as_millis();
+    let until = Tombstone::held_until(lease, now).as_millis();
     let tickets = tickets.iter().map(|ticket| (ticket.id, *ticket));
     let calls = by_shard(tickets).into_iter().map(|tickets| {
         let records = tickets.iter().map(|ticket| Key::Record(ticket.id));
@@ -136,7 +136,7 @@ fn written(outcome: &Outcome, now: Timestamp) -> (u8, Timestamp, Option<&Failure
     match outcome {
         Outcome::Done => (0, now, None),
         Outcome::Release => (1, now, None),
-        Outcome::Retry { at, why } => (2, *at, Some(why)),
+        Outcome::Retry { at, why } => (2, Tombstone::retried_from(*at, now), Some(why)),
         Outcome::Dead { why } => (3, now, Some(why)),
     }
 }

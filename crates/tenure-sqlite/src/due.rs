@@ -39,6 +39,8 @@ struct Head {
     reset: Option<Timestamp>,
     /// The lowest `due_at`; `None` if it is empty.
     first: Option<i64>,
+    /// The highest, where it is of tombstones.
+    last: Option<i64>,
 }
 
 /// What was looked at.
@@ -89,13 +91,16 @@ impl Queues {
              UNION ALL SELECT * FROM (SELECT epoch, at FROM reset WHERE ns = ?1 \
              ORDER BY epoch LIMIT ?5)) \
              SELECT queue, at, (SELECT min(due_at) FROM session \
-             WHERE session.ns = ?1 AND session.queue = queues.queue) FROM queues",
+             WHERE session.ns = ?1 AND session.queue = queues.queue), \
+             CASE WHEN queue < 0 THEN (SELECT max(due_at) FROM session \
+             WHERE session.ns = ?1 AND session.queue = queues.queue) END FROM queues",
             params![self.ns, self.epoch, WAITING, HELD, MAX_RESETS],
             |row| {
                 Ok(Head {
                     queue: row.get()?,
                     reset: row.time()?,
                     first: row.get()?,
+                    last: row.get()?,
                 })
             },
         )?;
@@ -125,11 +130,12 @@ impl Queues {
     /// Whether something is due beside what has just been claimed until this instant:
     /// which is due again at once after a lease of no length.
     pub(crate) fn is_more_due(&self, now: Timestamp, until: Timestamp) -> bool {
-        let just_claimed = (HELD, Some(until.as_millis()));
-        self.heads
+        let just_claimed = (HELD, until.as_millis());
+        let mut due = self
+            .heads
             .iter()
-            .filter(|head| (head.queue, head.first) != just_claimed)
-            .any(|head| head.is_due(Reach::Claimable, now))
+            .flat_map(|head| head.due_ranges(Reach::Claimable, now));
+        due.any(|(head, from, _)| (head.queue, from) != just_claimed)
     }
 
     /// Before this instant nothing is due that is there now.
@@ -144,7 +150,11 @@ impl Queues {
     /// Looks at up to `limit` rows, those due first.
     pub(crate) fn look(&self, reach: Reach, limit: u32, now: Timestamp, db: &Db) -> Result<Looked> {
         let mut found: Vec<Found> = Vec::new();
-        for head in self.heads.iter().filter(|head| head.is_due(reach, now)) {
+        let due = self
+            .heads
+            .iter()
+            .flat_map(|head| head.due_ranges(reach, now));
+        for (head, from, until) in due {
             found.extend(db.all(
                 concat!(
                     "SELECT session.number, ifnull(length(session.bytes), (SELECT length(bytes) \
@@ -152,10 +162,10 @@ impl Queues {
                     record_columns!(),
                     ", ",
                     tombstone_columns!(),
-                    " FROM session WHERE session.ns = ?1 AND session.queue = ?2 AND session.due_at <= ?3 \
-                     ORDER BY session.due_at LIMIT ?4"
+                    " FROM session WHERE session.ns = ?1 AND session.queue = ?2 \
+                     AND session.due_at BETWEEN ?3 AND ?4 ORDER BY session.due_at LIMIT ?5"
                 ),
-                params![self.ns, head.queue, head.until(reach, now), limit],
+                params![self.ns, head.queue, from, until, limit],
                 |row| head.read(row),
             )?);
         }
@@ -204,8 +214,19 @@ impl Head {
     }
 
     fn is_due(&self, reach: Reach, now: Timestamp) -> bool {
-        self.first
-            .is_some_and(|first| first <= self.until(reach, now))
+        self.due_ranges(reach, now).next().is_some()
+    }
+
+    /// Which `due_at` are due in it, if any are: up to now; and of tombstones those beyond
+    /// the horizon, that a clock wrote which was ahead.
+    fn due_ranges(&self, reach: Reach, now: Timestamp) -> impl Iterator<Item = (&Self, i64, i64)> {
+        let until = self.until(reach, now);
+        let horizon = Tombstone::horizon(now).as_millis().max(until);
+        let come = self.first.filter(|first| *first <= until);
+        let beyond = self.last.filter(|last| *last > horizon);
+        let come = come.map(|first| (self, first, until));
+        let beyond = beyond.map(|last| (self, horizon + 1, last));
+        come.into_iter().chain(beyond)
     }
 
     /// Up to which `due_at` this queue's rows are due.

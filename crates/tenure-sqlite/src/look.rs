@@ -1,7 +1,9 @@
 //! What operators see. Nothing here writes.
 
 use rusqlite::{Rows, params};
-use tenure_store::{Counts, Entry, Filter, Namespace, Page, Result, SessionId, Timestamp};
+use tenure_store::{
+    Counts, Entry, Filter, Namespace, Page, Result, SessionId, Timestamp, Tombstone,
+};
 
 use crate::db::Db;
 use crate::error::from_driver;
@@ -161,12 +163,16 @@ impl Operation for Count {
              WHERE namespace.ns = ?1) \
              SELECT count(*) FILTER (WHERE queue >= 0 AND NOT over), \
              count(*) FILTER (WHERE over), \
-             count(*) FILTER (WHERE queue = -1 OR queue = -3 AND due_at <= ?2), \
-             count(*) FILTER (WHERE queue = -3 AND due_at > ?2), \
+             count(*) FILTER (WHERE queue = -1 OR queue = -3 AND (due_at <= ?2 OR due_at > ?3)), \
+             count(*) FILTER (WHERE queue = -3 AND due_at > ?2 AND due_at <= ?3), \
              count(*) FILTER (WHERE queue = -2), \
              min(CASE WHEN over THEN ends WHEN queue IN (-1, -3) AND due_at <= ?2 THEN due_at END) \
              FROM standing",
-            params![ns, self.now.as_millis()],
+            params![
+                ns,
+                self.now.as_millis(),
+                Tombstone::horizon(self.now).as_millis()
+            ],
             |row| {
                 Ok(Counts {
                     live: row.number()?,

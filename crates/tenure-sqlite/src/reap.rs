@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use rusqlite::params;
-use tenure_store::{Claimed, End, Ended, Error, ErrorKind, Namespace, Purged, Result, Timestamp};
+use tenure_store::{
+    Claimed, End, Ended, Error, ErrorKind, Namespace, Purged, Result, Timestamp, Tombstone,
+};
 
 use crate::db::Db;
 use crate::due::{Looked, Queues, Reach};
@@ -27,7 +29,7 @@ impl Operation for Claim {
 
     fn run(&self, db: &Db) -> Result<Claimed> {
         let mut ended = Vec::new();
-        let until = self.now.plus(self.lease);
+        let until = Tombstone::held_until(self.lease, self.now);
         let mut queues = Queues::find(&self.ns, db)?;
         if queues.is_due(Reach::Claimable, self.now) {
             let limit = self.limit.min(MAX_ROWS);
@@ -53,7 +55,7 @@ impl Operation for Claim {
 
 impl Claim {
     fn hold(&self, looked: Looked, db: &Db) -> Result<Vec<Ended>> {
-        let until = self.now.plus(self.lease).as_millis();
+        let until = Tombstone::held_until(self.lease, self.now).as_millis();
         let (mut held, mut bytes) = (Vec::with_capacity(looked.ended.len()), 0);
         for mut ripe in looked.ended {
             let End { reason, at } = ripe.ended.tombstone.end;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use rusqlite::params;
-use tenure_store::{Failure, Namespace, Outcome, Resolve, Result, SessionId, Ticket, Timestamp};
+use tenure_store::{
+    Failure, Namespace, Outcome, Resolve, Result, SessionId, Ticket, Timestamp, Tombstone,
+};
 
 use crate::db::Db;
 use crate::job::Operation;
@@ -34,7 +36,7 @@ impl Operation for Renew {
         let Some(ns) = db.number(&self.ns)? else {
             return Ok(0);
         };
-        let until = self.now.plus(self.lease).as_millis();
+        let until = Tombstone::held_until(self.lease, self.now).as_millis();
         let mut renewed = 0;
         for ticket in &self.tickets {
             renewed += db.execute(
@@ -77,7 +79,10 @@ impl Settle {
                 );
             }
             Outcome::Release => (WAITING, self.now.as_millis(), None),
-            Outcome::Retry { at, why } => (WAITING, at.as_millis(), Some(why)),
+            Outcome::Retry { at, why } => {
+                let from = Tombstone::retried_from(*at, self.now);
+                (WAITING, from.as_millis(), Some(why))
+            }
             Outcome::Dead { why } => (DEAD, NEVER, Some(why)),
         };
         db.execute(
@@ -108,12 +113,12 @@ pub(crate) struct Decide {
     pub(crate) now: Timestamp,
 }
 
-/// The condition that nobody holds it at `?3`.
+/// The condition that nobody holds it at `?3`, of which `?4` is the horizon.
 macro_rules! unheld {
     () => {
         concat!(
             this!(),
-            " AND (queue IN (-1, -2) OR queue = -3 AND due_at <= ?3)"
+            " AND (queue IN (-1, -2) OR queue = -3 AND (due_at <= ?3 OR due_at > ?4))"
         )
     };
 }
@@ -132,7 +137,9 @@ impl Operation for Decide {
             ),
             Resolve::Discard => concat!("DELETE FROM session WHERE ", unheld!()),
         };
-        let decided = db.execute(sql, params![ns, self.id.as_bytes(), self.now.as_millis()])?;
+        let horizon = Tombstone::horizon(self.now).as_millis();
+        let (id, now) = (self.id.as_bytes(), self.now.as_millis());
+        let decided = db.execute(sql, params![ns, id, now, horizon])?;
         Ok(decided > 0)
     }
 }

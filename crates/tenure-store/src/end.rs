@@ -94,8 +94,8 @@ pub struct End {
 /// Who runs the end hook of a session that a caller ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum After {
-    /// The caller, now: the tombstone is held for it for this long, and goes to the
-    /// reapers if it is not settled by then.
+    /// The caller, now: the tombstone is held for it for this long, at most
+    /// [`Tombstone::LONGEST_WAIT`], and goes to the reapers if it is not settled by then.
     Hold(Duration),
     /// The reapers.
     Queue,
@@ -154,12 +154,37 @@ impl Tombstone {
         }
     }
 
-    /// Whether it may be claimed at `now`.
-    pub fn is_due(&self, now: Timestamp) -> bool {
-        self.due().is_some_and(|due| due <= now)
+    /// The longest lease, and the longest that a retry waits: what is asked for beyond it
+    /// is cut to it.
+    pub const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
+    /// The latest instant that a tombstone may be told to wait for, as somebody sees it
+    /// whose clock says `now`: after the [longest wait](Self::LONGEST_WAIT), and 30 s by
+    /// which clocks may differ. What is beyond it was written by a clock that was ahead.
+    /// Nobody waits for it: such a tombstone is due, and nobody holds it.
+    pub fn horizon(now: Timestamp) -> Timestamp {
+        now.plus(Self::LONGEST_WAIT + Duration::from_secs(30))
     }
 
-    /// From when it may be claimed; `None` for a dead letter.
+    /// Until when a lease runs that is given at `now`.
+    pub fn held_until(lease: Duration, now: Timestamp) -> Timestamp {
+        now.plus(lease.min(Self::LONGEST_WAIT))
+    }
+
+    /// From when a tombstone may be claimed that is to be retried at `at`, as settled at
+    /// `now`.
+    pub fn retried_from(at: Timestamp, now: Timestamp) -> Timestamp {
+        at.min(now.plus(Self::LONGEST_WAIT))
+    }
+
+    /// Whether it may be claimed at `now`: its time has come, or is beyond the
+    /// [horizon](Self::horizon).
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.due()
+            .is_some_and(|due| due <= now || due > Self::horizon(now))
+    }
+
+    /// From when it may be claimed, as it was written; `None` for a dead letter.
     pub fn due(&self) -> Option<Timestamp> {
         match self.phase {
             Phase::Waiting { from } => Some(from),
@@ -170,7 +195,7 @@ impl Tombstone {
 
     /// Whether a lease on it still runs at `now`.
     pub fn is_held(&self, now: Timestamp) -> bool {
-        matches!(self.phase, Phase::Held { until } if now < until)
+        matches!(self.phase, Phase::Held { .. }) && !self.is_due(now)
     }
 
     /// Holds it for the length of a lease, under the next fencing number.
@@ -178,7 +203,7 @@ impl Tombstone {
         self.claims = self.claims.saturating_add(1);
         self.unsettled = self.unsettled.saturating_add(1);
         self.phase = Phase::Held {
-            until: now.plus(lease),
+            until: Self::held_until(lease, now),
         };
     }
 
@@ -198,7 +223,8 @@ impl Tombstone {
             Outcome::Retry { at, why } => {
                 self.failures = self.failures.saturating_add(1);
                 self.last_failure = Some(why.clone());
-                self.phase = Phase::Waiting { from: *at };
+                let from = Self::retried_from(*at, now);
+                self.phase = Phase::Waiting { from };
             }
             Outcome::Dead { why } => {
                 self.failures = self.failures.saturating_add(1);
@@ -250,12 +276,12 @@ pub struct Ticket {
 pub enum Outcome {
     /// The hook succeeded: the tombstone goes.
     Done,
-    /// The hook was not run, or not to its end, through nobody's fault: the tombstone
-    /// may be claimed again at once, and no failure is counted.
+    /// The hook was not begun: the tombstone may be claimed again at once, and neither a
+    /// failure nor this claim is counted among the unsettled.
     Release,
     /// The hook failed and is to be tried again.
     Retry {
-        /// From when.
+        /// From when; at most [`Tombstone::LONGEST_WAIT`] from now.
         at: Timestamp,
         /// What it said.
         why: Failure,

@@ -140,8 +140,11 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     async fn reset(&self, ns: &Namespace, now: Timestamp) -> Result<()>;
 
     /// Turns what ran out or was reset into tombstones, and holds up to `limit`
-    /// tombstones for the caller for the length of a lease, in the order in which the
-    /// store expects them to be due.
+    /// tombstones for the caller for the length of a lease (at most
+    /// [`Tombstone::LONGEST_WAIT`](crate::Tombstone::LONGEST_WAIT)), in the order in which
+    /// the store expects them to be due. What waits, or is held, beyond the
+    /// [horizon](crate::Tombstone::horizon) is due as well: a clock that was ahead wrote
+    /// it.
     /// Each gets the reason and instant of the [earliest cause](Record::end_by).
     /// It may look at `limit` sessions and return none, if they were used meanwhile:
     /// [`Claimed::more`] says to go on.
@@ -154,7 +157,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Claimed>;
 
     /// Lets the leases of these tickets run from `now`, where nobody else has claimed
-    /// since; says how many. Name each ticket once.
+    /// since, even if they end sooner by that; says how many. Name each ticket once.
     async fn renew(
         &self,
         ns: &Namespace,

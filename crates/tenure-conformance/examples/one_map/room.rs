@@ -42,6 +42,10 @@ impl Row {
         match self.state(resets, now) {
             State::Live => self.record.expires_at(),
             State::Over(end) => Some(end.at),
+            // What a clock put off that was ahead is due now.
+            State::Ended(tombstone) if tombstone.is_due(now) => {
+                tombstone.due().map(|due| due.min(now))
+            }
             State::Ended(tombstone) => tombstone.due(),
         }
     }
@@ -246,7 +250,7 @@ impl Room {
         let mut renewed = 0;
         for ticket in tickets {
             if let Some(tombstone) = self.claimed(*ticket) {
-                let until = now.plus(lease);
+                let until = Tombstone::held_until(lease, now);
                 tombstone.phase = Phase::Held { until };
                 renewed += 1;
             }

@@ -9,6 +9,7 @@
               is all that there is to say of some"
 )]
 
+pub mod ahead;
 pub mod cancellation;
 pub mod clock;
 pub mod concurrency;

@@ -77,6 +77,21 @@ pub(super) fn due(tombstone: &Tombstone) -> Option<Timestamp> {
     }
 }
 
+/// Beyond this no right clock lets a tombstone wait: an hour, and 30 s of skew.
+fn believable(now: Timestamp) -> i64 {
+    now.as_millis() + 3_630_000
+}
+
+/// Whether a tombstone may be claimed at `now`.
+pub(super) fn is_due(tombstone: &Tombstone, now: Timestamp) -> bool {
+    due(tombstone).is_some_and(|due| due <= now || due.as_millis() > believable(now))
+}
+
+/// Whether somebody holds it at `now`.
+pub(super) fn is_held(tombstone: &Tombstone, now: Timestamp) -> bool {
+    matches!(tombstone.phase, Phase::Held { .. }) && !is_due(tombstone, now)
+}
+
 /// One more claim, for the length of a lease.
 pub(super) fn hold(tombstone: &mut Tombstone, lease: Duration, now: Timestamp) {
     tombstone.claims += 1;
@@ -86,10 +101,10 @@ pub(super) fn hold(tombstone: &mut Tombstone, lease: Duration, now: Timestamp) {
     };
 }
 
-/// The end of a lease.
+/// The end of a lease: an hour is the longest.
 pub(super) fn leased(lease: Duration, now: Timestamp) -> Timestamp {
     let millis = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millis_clamped(now.as_millis().saturating_add(millis))
+    Timestamp::from_millis_clamped(now.as_millis() + millis.min(3_600_000))
 }
 
 /// Whether the ticket of this claim is still good.
@@ -102,7 +117,10 @@ pub(super) fn settled(held: &Tombstone, outcome: &Outcome, now: Timestamp) -> Op
     let (phase, failed) = match outcome {
         Outcome::Done => return None,
         Outcome::Release => (Phase::Waiting { from: now }, None),
-        Outcome::Retry { at, why } => (Phase::Waiting { from: *at }, Some(why)),
+        Outcome::Retry { at, why } => {
+            let from = (*at).min(leased(Duration::MAX, now));
+            (Phase::Waiting { from }, Some(why))
+        }
         Outcome::Dead { why } => (Phase::Dead, Some(why)),
     };
     Some(Tombstone {
@@ -121,7 +139,7 @@ pub(super) fn status(entry: &Entry, now: Timestamp) -> Status {
         State::Over(_) => Status::Over,
         State::Ended(tombstone) => match tombstone.phase {
             Phase::Dead => Status::Dead,
-            Phase::Held { until } if until > now => Status::Held,
+            Phase::Held { .. } if is_held(tombstone, now) => Status::Held,
             Phase::Held { .. } | Phase::Waiting { .. } => Status::Waiting,
         },
     }

@@ -92,7 +92,7 @@ impl Model {
         let Some(tombstone) = self.tombstone(ns, id) else {
             return false;
         };
-        if matches!(tombstone.phase, Phase::Held { until } if until > now) {
+        if life::is_held(tombstone, now) {
             return false;
         }
         match what {

@@ -36,9 +36,7 @@ impl Model {
             let mut tombstone = match state {
                 State::Live => return Err(format!("{id} was claimed and is live")),
                 State::Over(end) => life::tombstone(end),
-                State::Ended(tombstone) if life::due(&tombstone).is_some_and(|at| at <= now) => {
-                    tombstone
-                }
+                State::Ended(tombstone) if life::is_due(&tombstone, now) => tombstone,
                 State::Ended(tombstone) => {
                     return Err(format!("{id} was claimed and is not due: {tombstone:?}"));
                 }
@@ -65,7 +63,7 @@ impl Model {
             State::Over(_) => true,
             State::Ended(tombstone) => match tombstone.phase {
                 Phase::Waiting { .. } => true,
-                Phase::Held { until } => until <= now,
+                Phase::Held { .. } => life::is_due(tombstone, now),
                 Phase::Dead => false,
             },
         });
@@ -173,7 +171,8 @@ impl Model {
     }
 
     /// From when each session will be a reaper's business. One that was reset by a node
-    /// whose clock is ahead is so at that instant or earlier.
+    /// whose clock is ahead is so at that instant or earlier; a tombstone that such a
+    /// clock put off, now.
     fn dues(&self, ns: &Namespace, now: Timestamp) -> Vec<(SessionId, Timestamp)> {
         let Some(space) = self.spaces.get(ns) else {
             return Vec::new();
@@ -182,6 +181,9 @@ impl Model {
             let due = match &entry.state {
                 State::Live => life::runs_out(&entry.record).map(|end| end.at),
                 State::Over(end) => Some(end.at),
+                State::Ended(tombstone) if life::is_due(tombstone, now) => {
+                    life::due(tombstone).map(|due| due.min(now))
+                }
                 State::Ended(tombstone) => life::due(tombstone),
             };
             due.map(|due| (entry.record.id, due))

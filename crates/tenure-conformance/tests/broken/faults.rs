@@ -94,6 +94,7 @@ faults! {
     EndsWhenReaped          C25   Sees  "a session ended when the reaper came",
     ClaimsTheHeld           K61b  Sees  "a claim ignores leases",
     LeaseNeverLapses        K61b  Sees  "a lease never runs out",
+    BelievesAnyClock        C23a  Blind "a claim waits for what a clock ahead put off",
     NeverMore               K60a  Sees  "a claim says that there is no more",
     IgnoresTheTicket        K62b  Sees  "a stale ticket settles",
     RenewsForNothing           K62f  Sees  "a renewed lease is over at once",

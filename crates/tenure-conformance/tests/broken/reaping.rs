@@ -24,6 +24,7 @@ pub(crate) async fn claim(
     };
     match call.fault {
         Fault::NewestFirst => return newest_first(call, lease, limit).await,
+        Fault::BelievesAnyClock => return all_but_put_off(call, lease, limit).await,
         Fault::ClaimsTheHeld => release_all(call).await?,
         Fault::ClaimsTheUsed => {
             for unused in first.iter().filter(|record| !record.is_live(call.now)) {
@@ -155,6 +156,21 @@ async fn newest_first(call: &Call<'_>, lease: Duration, limit: u32) -> Result<Cl
         let tombstone = was(ended.record.id).cloned();
         let tombstone = tombstone.unwrap_or_else(|| Tombstone::new(end));
         call.replace(ended.record, tombstone).await?;
+    }
+    Ok(claimed)
+}
+
+/// Puts back what was put off for longer than any right clock does.
+async fn all_but_put_off(call: &Call<'_>, lease: Duration, limit: u32) -> Result<Claimed> {
+    let mut tombstones = call.tombstones().await?;
+    let horizon = Tombstone::horizon(call.now);
+    tombstones.retain(|(_, tombstone)| tombstone.due().is_some_and(|due| due > horizon));
+    let mut claimed = call.good.claim(&call.ns, lease, limit, call.now).await?;
+    for (id, tombstone) in tombstones {
+        if let Some(place) = claimed.ended.iter().position(|ended| ended.record.id == id) {
+            let ended = claimed.ended.remove(place);
+            call.replace(ended.record, tombstone).await?;
+        }
     }
     Ok(claimed)
 }

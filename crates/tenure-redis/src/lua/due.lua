@@ -58,7 +58,8 @@ local function look(id, found, key, horizon)
     end
     local ended, due, claims, failures, unsettled = struct.unpack('>i8i8I4I4I4', head, 81)
     local home = HOMES[head:byte(2)]
-    if not home or home ~= found or due > (head:byte(2) == WAITING and horizon or now) then
+    local upto = head:byte(2) == WAITING and horizon or now
+    if not home or home ~= found or due > upto and due <= horizon_at(now) then
         -- Somebody else was here meanwhile, or it is in a queue where it does not belong.
         if found ~= home then redis.call('ZREM', found, id) end
         return AGAIN

@@ -3,6 +3,8 @@
 -- are compared for equality alone: the order that Lua gives them is the locale's.
 local HEADER = 112
 local MAX = 9007199254740992
+-- How far ahead a tombstone may be told to wait, as the contract says.
+local LONGEST_WAIT, SKEW = 3600000, 30000
 local RUNNING, WAITING, HELD, DEAD = 0, 1, 2, 3
 local LEFT, IDLE, LIFETIME, RESET = 4, 2, 3, 5
 local DAMAGED = 'CORRUPT a session has a header that cannot be read'
@@ -42,6 +44,12 @@ local function live(epoch, head, now)
     end
     local _, at = expiry(head)
     return not at or now < at
+end
+
+-- The last instant that a tombstone can be told to wait for: what is beyond was written by
+-- a clock that was ahead, and is due.
+local function horizon_at(now)
+    return now + LONGEST_WAIT + SKEW
 end
 
 -- The principal; nothing if nobody logged in.

@@ -5,7 +5,7 @@ if head == '' then return 0 end
 if not readable(head) then return redis.error_reply(DAMAGED) end
 local phase = head:byte(2)
 local at, due, claims = struct.unpack('>i8i8I4', head, 81)
-if phase == RUNNING or phase == HELD and now < due then return 0 end
+if phase == RUNNING or phase == HELD and now < due and due <= horizon_at(now) then return 0 end
 if ARGV[3] == '0' then
     redis.call('ZREM', KEYS[1 + phase], id)
     forget(KEYS[1], head, id, KEYS[5], KEYS[6])
