@@ -1,14 +1,19 @@
 //! Every end has its hook.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
-use tenure::{EndReason, EndedSession, Error};
+use tenure::{BoxError, EndHook, EndReason, EndedSession, Error, Reaped, Sessions};
 use tenure_store::{
-    Access, Change, EndReason as Reason, Payload, SessionStore as _, Status, Updated, Version,
+    Access, Change, EndReason as Reason, Payload, SessionStore as _, State, Status, Updated,
+    Version,
 };
 use tenure_store::{After, Filter};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::support::hooks::{Mood, Notebook};
+use crate::support::watched::Failing;
 use crate::support::world::{IDLE, MINUTE, World, resumed, stored};
 
 pub(crate) async fn an_explicit_end_runs_its_hook_at_once_and_once(world: World) {
@@ -282,4 +287,193 @@ pub(crate) async fn an_explicit_end_whose_node_dies_is_found_by_a_reaper(world: 
     world.clock.advance(Duration::from_secs(90));
     reaper.run_once().await.expect("answers");
     assert_eq!(notes.calls().pop().map(|call| call.attempt()), Some(2));
+}
+
+pub(crate) async fn a_refused_settlement_runs_no_hook_twice(world: World) {
+    const SESSIONS: usize = 20;
+    let (sessions, notes) = world.with_hook().await;
+    let reaper = sessions.reaper().expect("a hook");
+    for how in [Failing::Refused, Failing::Unheard] {
+        for _ in 0..SESSIONS {
+            stored(&sessions).await;
+        }
+        sessions.reset().await.expect("resets");
+        world.store.fail("settle", 3, how);
+        let reaped = reaper.run_once().await.expect("answers");
+        assert_eq!(reaped.succeeded, SESSIONS as u64);
+
+        let (session, _) = stored(&sessions).await;
+        world.store.fail("settle", 2, how);
+        session.end().await.expect("ends");
+        settled(&world, &sessions).await;
+        world.clock.advance(MINUTE * 10);
+        assert_eq!(reaper.run_once().await.expect("answers"), Reaped::default());
+    }
+    let calls = notes.by_session();
+    assert_eq!(calls.len(), 2 * SESSIONS + 2);
+    assert!(calls.values().all(|calls| *calls == 1), "each once");
+}
+
+/// Waits until nothing is held any more.
+async fn settled(world: &World, sessions: &Sessions) {
+    sessions.shutdown().await;
+    assert_eq!(world.counts().await.held, 0);
+}
+
+pub(crate) async fn claims_that_nobody_heard_of_bury_no_hook(world: World) {
+    let notes = Notebook::default();
+    let builder = world.builder().on_end(notes.clone()).hook_attempts(1);
+    let sessions = builder.build().await.expect("good settings");
+    let (session, _) = stored(&sessions).await;
+    sessions.reset().await.expect("resets");
+    let reaper = sessions.reaper().expect("a hook");
+    world.store.fail("claim", 15, Failing::Unheard);
+    for _ in 0..15 {
+        reaper.run_once().await.expect_err("the answer is lost");
+        world.clock.advance(MINUTE * 2);
+    }
+    let entry = world.in_store(&session).await;
+    let State::Ended(tombstone) = entry.state else {
+        panic!("it was claimed: {:?}", entry.state);
+    };
+    assert!(tombstone.unsettled > 10, "more than would bury it");
+    let reaped = reaper.run_once().await.expect("answers");
+    assert_eq!((reaped.succeeded, reaped.dead), (1, 0));
+    assert_eq!(notes.calls().len(), 1);
+}
+
+pub(crate) async fn a_stopped_node_leaves_first_attempts_to_others(world: World) {
+    const SESSIONS: usize = 8;
+    let (begun, mut has_begun) = mpsc::channel(SESSIONS);
+    let (go_on, wait) = watch::channel(false);
+    let stopped = world
+        .builder()
+        .on_end(move |session: EndedSession| {
+            let (begun, mut wait) = (begun.clone(), wait.clone());
+            async move {
+                begun.send(session.id()).await?;
+                wait.wait_for(|go_on| *go_on).await?;
+                Err::<(), BoxError>("it has to be done again".into())
+            }
+        })
+        .build()
+        .await
+        .expect("good settings");
+    for _ in 0..SESSIONS {
+        stored(&stopped).await;
+    }
+    stopped.reset().await.expect("resets");
+    let reaper = stopped.reaper().expect("a hook").concurrency(1);
+    let reaper = reaper.pause(Duration::from_millis(1)).spawn();
+    let first = has_begun.recv().await.expect("the first hook begins");
+    let mut stopping = Box::pin(reaper.shutdown());
+    assert!(futures_util::poll!(&mut stopping).is_pending());
+    go_on.send(true).expect("the hook waits");
+    stopping.await;
+
+    let (other, notes) = world.with_hook().await;
+    let mut attempts = BTreeMap::new();
+    let page = other.list(&Filter::all(100)).await.expect("answers");
+    for info in page.sessions {
+        attempts.insert(info.id(), info.attempts());
+    }
+    world.clock.advance(MINUTE);
+    let reaper = other.reaper().expect("a hook");
+    let reaped = reaper.run_once().await.expect("answers");
+    assert_eq!(reaped.succeeded, SESSIONS as u64);
+    for call in notes.calls() {
+        let before = u32::from(call.id() == first);
+        assert_eq!(call.attempt(), before + 1);
+        assert_eq!(attempts.get(&call.id()).copied().unwrap_or(0), before);
+    }
+}
+
+/// What a hook says that fails, and fails again at saying what.
+#[derive(Debug)]
+struct Unspeakable;
+
+impl fmt::Display for Unspeakable {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("an error that cannot be shown")
+    }
+}
+
+impl std::error::Error for Unspeakable {}
+
+pub(crate) async fn a_hook_whose_error_panics_has_failed(world: World) {
+    let notes = Notebook::default();
+    let copy = notes.clone();
+    let sessions = world
+        .builder()
+        .on_end(move |session: EndedSession| {
+            let notes = copy.clone();
+            async move {
+                let attempt = session.attempt();
+                EndHook::ended(&notes, session).await?;
+                match attempt {
+                    1 => Err(BoxError::from(Unspeakable)),
+                    _ => Ok(()),
+                }
+            }
+        })
+        .build()
+        .await
+        .expect("good settings");
+    let (session, _) = stored(&sessions).await;
+    session.end().await.expect("ends");
+    stored(&sessions).await;
+    sessions.reset().await.expect("resets");
+    let reaper = sessions.reaper().expect("a hook");
+    assert_eq!(reaper.run_once().await.expect("answers").failed, 1);
+    settled(&world, &sessions).await;
+    world.clock.advance(MINUTE);
+    assert_eq!(reaper.run_once().await.expect("answers").succeeded, 2);
+    let mut attempts: Vec<u32> = notes.calls().iter().map(EndedSession::attempt).collect();
+    attempts.sort_unstable();
+    assert_eq!(attempts, [1, 1, 2, 2]);
+}
+
+pub(crate) async fn a_dropped_round_stops_its_hook_and_gives_back_the_rest(world: World) {
+    const SESSIONS: usize = 5;
+    let (begun, mut has_begun) = mpsc::channel::<oneshot::Receiver<()>>(SESSIONS);
+    let sessions = world
+        .builder()
+        .on_end(move |_: EndedSession| {
+            let begun = begun.clone();
+            async move {
+                let (_until_dropped, is_dropped) = oneshot::channel();
+                begun.send(is_dropped).await?;
+                std::future::pending::<Result<(), BoxError>>().await
+            }
+        })
+        .build()
+        .await
+        .expect("good settings");
+    for _ in 0..SESSIONS {
+        stored(&sessions).await;
+    }
+    sessions.reset().await.expect("resets");
+    let reaper = sessions.reaper().expect("a hook").concurrency(1);
+    let hook = {
+        let round = reaper.run_once();
+        tokio::select! {
+            reaped = round => panic!("its hook never ends: {reaped:?}"),
+            hook = has_begun.recv() => hook.expect("a hook begins"),
+        }
+    };
+    assert!(hook.await.is_err(), "it is stopped, not left running");
+    settled(&world, &sessions).await;
+    assert!(has_begun.try_recv().is_err(), "no other has begun");
+
+    let (other, notes) = world.with_hook().await;
+    world.clock.advance(MINUTE);
+    let reaped = other.reaper().expect("a hook").run_once().await;
+    assert_eq!(reaped.expect("answers").succeeded, SESSIONS as u64);
+    let mut attempts: Vec<u32> = notes.calls().iter().map(EndedSession::attempt).collect();
+    attempts.sort_unstable();
+    assert_eq!(
+        attempts,
+        [1, 1, 1, 1, 2],
+        "the one that was stopped has failed"
+    );
 }

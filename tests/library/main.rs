@@ -106,7 +106,12 @@ on_every_backend! {
         a_hook_that_hangs_does_not_hold_up_the_others
         a_hook_cannot_bring_its_session_back
         unreadable_attributes_still_reach_the_hook
-        an_explicit_end_whose_node_dies_is_found_by_a_reaper;
+        an_explicit_end_whose_node_dies_is_found_by_a_reaper
+        a_refused_settlement_runs_no_hook_twice
+        claims_that_nobody_heard_of_bury_no_hook
+        a_stopped_node_leaves_first_attempts_to_others
+        a_hook_whose_error_panics_has_failed
+        a_dropped_round_stops_its_hook_and_gives_back_the_rest;
     key_files:
         a_ring_from_a_file_is_the_ring_that_was_meant
         a_key_file_that_everybody_can_read_is_told_of;
@@ -174,7 +179,9 @@ on_every_backend! {
         a_reaper_without_hooks_cannot_take_anothers
         a_reaper_that_is_shut_down_gives_back_what_it_has_not_begun
         a_reaper_survives_an_outage
-        a_clock_that_jumped_ends_nobody;
+        a_clock_that_jumped_ends_nobody
+        a_clock_that_jumps_during_a_round_ends_nobody
+        a_reaper_made_for_each_round_doubts_a_jump_too;
     secrets:
         what_is_stored_opens_nothing
         debug_and_errors_show_nothing_secret

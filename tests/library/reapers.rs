@@ -1,10 +1,12 @@
 //! Reapers, alone and side by side.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tenure::{EndedSession, Error};
+use tenure::{BoxError, Clock as _, EndedSession, Error, Sessions};
 
-use crate::support::world::{IDLE, World, stored};
+use crate::support::world::{IDLE, World, opens, stored};
 
 pub(crate) async fn many_reapers_run_each_hook_once(world: World) {
     const SESSIONS: usize = 1_000;
@@ -163,4 +165,65 @@ pub(crate) async fn a_clock_that_jumped_ends_nobody(world: World) {
     world.clock.advance(IDLE);
     let reaped = reaper.run_once().await.expect("answers");
     assert_eq!(reaped.succeeded, 3, "time that passes ends them");
+}
+
+pub(crate) async fn a_clock_that_jumps_during_a_round_ends_nobody(world: World) {
+    const ENDED: usize = 60;
+    let (clock, jumped) = (Arc::clone(&world.clock), Arc::new(AtomicBool::new(false)));
+    let right = world.now();
+    let sessions = world
+        .builder()
+        .on_end(move |_: EndedSession| {
+            if !jumped.swap(true, Ordering::Relaxed) {
+                clock.set(clock.now().plus(IDLE * 3));
+            }
+            async { Ok::<_, BoxError>(()) }
+        })
+        .build()
+        .await
+        .expect("good settings");
+    for _ in 0..ENDED {
+        stored(&sessions).await;
+    }
+    sessions.reset().await.expect("resets");
+    let mut live = Vec::new();
+    for _ in 0..10 {
+        live.push(stored(&sessions).await.1);
+    }
+    let reaper = sessions.reaper().expect("a hook").batch(7);
+    let reaped = reaper.run_once().await.expect("answers");
+    assert!(reaped.paused, "{reaped:?}");
+    assert_eq!(reaped.succeeded, 7, "what was claimed before");
+    world.clock.set(right);
+    for token in &live {
+        assert!(opens(&sessions, token).await, "it was used within its time");
+    }
+    let reaped = reaper.run_once().await.expect("answers");
+    assert_eq!((reaped.succeeded, reaped.paused), (ENDED as u64 - 7, false));
+    for token in &live {
+        assert!(opens(&sessions, token).await, "it was used within its time");
+    }
+}
+
+pub(crate) async fn a_reaper_made_for_each_round_doubts_a_jump_too(world: World) {
+    let (with, notes) = world.with_hook().await;
+    let without = world.builder_of("intranet").no_end_hook();
+    let without = without.build().await.expect("good settings");
+    let right = world.now();
+    let (_, one) = stored(&with).await;
+    let (_, two) = stored(&without).await;
+    let round = async |sessions: &Sessions| {
+        let reaper = sessions.reaper().expect("asked for");
+        reaper.run_once().await.expect("answers")
+    };
+    for _ in 0..2 {
+        world.clock.set(right.plus(IDLE * 3));
+        assert!(round(&with).await.paused);
+        assert!(round(&without).await.paused);
+        world.clock.set(right);
+        assert!(!round(&with).await.paused);
+        assert!(!round(&without).await.paused);
+    }
+    assert!(opens(&with, &one).await && opens(&without, &two).await);
+    assert!(notes.calls().is_empty());
 }

@@ -1,5 +1,6 @@
 //! A store that is watched: its calls are counted, and its answers can get lost.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,6 +22,8 @@ pub(crate) struct Watched {
     lose_every: AtomicU64,
     /// Whether the next so many calls fail without reaching the store.
     down_for: AtomicU64,
+    /// How many of the next calls of a method fail, and whether what they ask is done.
+    failing: Mutex<BTreeMap<&'static str, (u64, Failing)>>,
     writes: AtomicU64,
     trip: Mutex<Option<Trip>>,
     meanwhile: Mutex<Option<BoxFuture<'static, ()>>>,
@@ -30,6 +33,15 @@ impl fmt::Debug for Watched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Watched").field(&self.inner).finish()
     }
+}
+
+/// How a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failing {
+    /// It does nothing.
+    Refused,
+    /// It is done, and its answer gets lost.
+    Unheard,
 }
 
 /// Where the process kills itself.
@@ -48,6 +60,7 @@ impl Watched {
             calls: Mutex::default(),
             lose_every: AtomicU64::new(0),
             down_for: AtomicU64::new(0),
+            failing: Mutex::default(),
             writes: AtomicU64::new(0),
             trip: Mutex::default(),
             meanwhile: Mutex::default(),
@@ -84,6 +97,23 @@ impl Watched {
     /// The next `n` calls fail, and do nothing.
     pub(crate) fn fail_next(&self, n: u64) {
         self.down_for.store(n, Ordering::SeqCst);
+    }
+
+    /// The next `n` calls of this method fail in this way, of those that reapers make.
+    pub(crate) fn fail(&self, method: &'static str, n: u64, how: Failing) {
+        let mut failing = self.failing.lock().expect("nobody panics with it");
+        failing.insert(method, (n, how));
+    }
+
+    fn fails(&self, method: &'static str, how: Failing) -> Result<()> {
+        let mut failing = self.failing.lock().expect("nobody panics with it");
+        match failing.get_mut(method) {
+            Some((left, its)) if *left > 0 && *its == how => {
+                *left -= 1;
+                Err(Error::unavailable("the test has this method fail"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn note(&self, method: &'static str) -> Result<()> {
@@ -194,8 +224,10 @@ impl SessionStore for Watched {
         now: Timestamp,
     ) -> Result<Claimed> {
         self.note("claim")?;
+        self.fails("claim", Failing::Refused)?;
         let claimed = self.inner.claim(ns, lease, limit, now).await;
         self.pass(Trip::After("claim"));
+        self.fails("claim", Failing::Unheard)?;
         claimed
     }
 
@@ -207,6 +239,7 @@ impl SessionStore for Watched {
         now: Timestamp,
     ) -> Result<u64> {
         self.note("renew")?;
+        self.fails("renew", Failing::Refused)?;
         self.inner.renew(ns, tickets, lease, now).await
     }
 
@@ -217,8 +250,10 @@ impl SessionStore for Watched {
         now: Timestamp,
     ) -> Result<u64> {
         self.note("settle")?;
+        self.fails("settle", Failing::Refused)?;
         let settled = self.inner.settle(ns, outcomes, now).await;
         self.pass(Trip::After("settle"));
+        self.fails("settle", Failing::Unheard)?;
         settled
     }
 

@@ -1,8 +1,8 @@
 //! What operators see. Nothing here writes.
 
 use tenure_store::{
-    Counts, Cursor, Entry, Filter, Namespace, Page, Principal, Result, SessionId, Status, Timestamp,
-    Tombstone,
+    Counts, Cursor, Entry, Filter, Namespace, Page, Principal, Result, SessionId, Status,
+    Timestamp, Tombstone,
 };
 
 use crate::db::Db;

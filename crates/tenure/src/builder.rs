@@ -1,16 +1,20 @@
 //! From settings to `Sessions`.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tenure_store::{
     Error as StoreError, ErrorKind, Eviction, Hooks, Kind, Namespace, SessionStore, Timeout,
 };
+use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::attributes::Limits;
 use crate::core::{Core, EndHooks, StartHook};
+use crate::jump::JumpWatch;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::payload::Sealing;
@@ -166,7 +170,9 @@ impl SessionsBuilder {
         self
     }
 
-    /// How long one run of the end hook may take: 30 s by default.
+    /// How long one run of the end hook may take: 30 s by default. A hook that takes longer
+    /// is stopped where it waits, and the attempt has failed; see [`EndHook`] on blocking
+    /// work, which nothing stops.
     #[must_use]
     pub fn hook_time_limit(mut self, limit: Duration) -> Self {
         self.hooks.time_limit = limit;
@@ -182,7 +188,10 @@ impl SessionsBuilder {
     }
 
     /// The wait after an end hook's first failure: 1 s by default. It doubles with each
-    /// further failure, up to an hour.
+    /// further failure, up to an hour. Each wait is shortened at random, by a quarter at
+    /// most. A [reaper](Sessions::reaper) of this process wakes up for the next attempt, or
+    /// sees to it when hooks that it is busy with are through; those of other processes look
+    /// at least as often as they [pause](crate::Reaper::pause).
     #[must_use]
     pub fn hook_retry(mut self, first: Duration) -> Self {
         self.hooks.first_retry = first;
@@ -190,8 +199,8 @@ impl SessionsBuilder {
     }
 
     /// How long a node that runs end hooks holds them without a sign of life: 90 s by
-    /// default, more than 30 s, by which clocks may differ. After a crash, that is how
-    /// long its hooks wait.
+    /// default; more than 30 s, by which clocks may differ, and at most an hour. After a
+    /// crash, that is how long its hooks wait.
     #[must_use]
     pub fn hook_lease(mut self, lease: Duration) -> Self {
         self.hooks.lease = lease;
@@ -213,7 +222,9 @@ impl SessionsBuilder {
         self
     }
 
-    /// Checks the settings and the store, and makes the application known to it.
+    /// Checks the settings and the store, and makes the application known to it. To be
+    /// called inside a Tokio runtime, with its timers enabled: hooks, and what is left to a
+    /// task, run on the runtime of whoever calls, and on this one where there is none.
     ///
     /// # Errors
     /// `Store` with `Invalid` for a name or time-out outside the rules, with
@@ -223,6 +234,9 @@ impl SessionsBuilder {
     }
 
     pub(crate) async fn build_as(self, kind: Kind) -> Result<Sessions> {
+        let runtime = Handle::try_current().map_err(|_| {
+            Error::Policy("sessions need a Tokio runtime: build them inside one, and keep it")
+        })?;
         let ns = Namespace::new(kind, &self.application)?;
         let per_principal = self.per_principal;
         let policy = Policy {
@@ -254,6 +268,7 @@ impl SessionsBuilder {
         let core = Core {
             writer: u32::from_le_bytes(writer),
             metrics: Metrics::new(&ns),
+            jumps: Mutex::new(JumpWatch::new(self.clock.as_ref(), policy.hooks.lease)),
             keys: Keys::new(&self.keys, &ns, self.sealing),
             store: Reopening::new(self.store, hooks),
             ns,
@@ -263,7 +278,10 @@ impl SessionsBuilder {
             start_hooks: self.start_hooks,
             end_hooks: self.end_hooks,
             queues: Queues::default(),
+            built_on: runtime,
             running: TaskTracker::new(),
+            retries: watch::Sender::new(()),
+            lost_claims: AtomicBool::new(false),
         };
         Ok(Sessions {
             core: Arc::new(core),

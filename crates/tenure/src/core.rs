@@ -1,12 +1,18 @@
 //! What all handles of one `Sessions` share.
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tenure_store::{After, EndReason, Namespace, Record, SessionId, Timestamp};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::attributes::Attributes;
 use crate::hook::AnyEndHook;
+use crate::jump::{JumpWatch, Reading};
 use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
@@ -35,6 +41,8 @@ pub(crate) struct Core {
     pub(crate) keys: Keys,
     pub(crate) policy: Policy,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Of all reapers together: one that is made anew for each round has seen nothing.
+    pub(crate) jumps: Mutex<JumpWatch>,
     pub(crate) random: Arc<dyn Randomness>,
     pub(crate) start_hooks: Vec<StartHook>,
     pub(crate) end_hooks: EndHooks,
@@ -42,13 +50,55 @@ pub(crate) struct Core {
     pub(crate) metrics: Metrics,
     /// Drawn at random: tells this process's atomic updates from others'.
     pub(crate) writer: u32,
-    /// End hooks of sessions that this node ended itself.
+    /// Where these sessions were built: for work that comes up where there is no runtime.
+    pub(crate) built_on: Handle,
+    /// What goes on beside requests and is to be waited for: end hooks, above all.
     pub(crate) running: TaskTracker,
+    /// Tells reapers that a hook is to be tried again that was none of theirs.
+    pub(crate) retries: watch::Sender<()>,
+    /// A reaper of this process made claims, perhaps, whose answer got lost.
+    pub(crate) lost_claims: AtomicBool,
 }
 
 impl Core {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// What a reaper may take for the time, to be asked before each thing that it does by
+    /// it; `None` while the clock is in doubt, as after a jump.
+    pub(crate) fn trusted_now(&self) -> Option<Timestamp> {
+        let mut jumps = self.jumps.lock().unwrap_or_else(PoisonError::into_inner);
+        match jumps.look(self.clock.as_ref()) {
+            Reading::Trusted(now) => return Some(now),
+            Reading::Ahead(by) => tracing::warn!(
+                namespace = %self.ns,
+                seconds = by.as_secs(),
+                "the clock has jumped forward: reapers pause rather than end everybody"
+            ),
+            Reading::Back(by) => tracing::warn!(
+                namespace = %self.ns,
+                seconds = by.as_secs(),
+                "the clock has stepped back: reapers pause until leases are renewed by it"
+            ),
+            Reading::Doubted => {}
+        }
+        None
+    }
+
+    /// Has this done in a task that a shutdown waits for: on the runtime of whoever calls,
+    /// or else on the one that these sessions were built on.
+    pub(crate) fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.running.spawn_on(work, &self.runtime())
+    }
+
+    /// Where to spawn.
+    pub(crate) fn runtime(&self) -> Handle {
+        Handle::try_current().unwrap_or_else(|_| self.built_on.clone())
     }
 
     pub(crate) fn draw(&self) -> Result<u64> {
@@ -70,6 +120,7 @@ impl Core {
             // What this process does not know about hooks must not lose another's.
             EndHooks::Unstated | EndHooks::None => After::Queue,
         };
+        let asked = Instant::now();
         let ended = self
             .store
             .end(&self.ns, id, None, reason, after, self.now())
@@ -79,9 +130,7 @@ impl Core {
         };
         self.metrics.ends.increment(1);
         if let EndHooks::Run(hook) = &self.end_hooks {
-            let run = runner::run_one(Arc::clone(self), Arc::clone(hook), ended);
-            // In a box, as a task is moved several times before it runs.
-            self.running.spawn(Box::pin(run));
+            runner::run_one(self, hook, ended, asked);
         }
         Ok(true)
     }

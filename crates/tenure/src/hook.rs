@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use tenure_store::{EndReason, Ended, Namespace, Principal, SessionId, Timestamp};
+use tenure_store::{EndReason, Ended, Namespace, Principal, SessionId, Timestamp, Tombstone};
 
 use crate::attributes::{AttributeName, Attributes, decode_value};
 use crate::{BoxError, Error, Result};
@@ -18,6 +18,14 @@ use crate::{BoxError, Error, Result};
 /// limit, on one node at a time. If it fails, panics or overruns its time, it is run
 /// again later with the same [idempotency key](EndedSession::idempotency_key), until it
 /// succeeds or has failed as often as allowed.
+///
+/// A hook that overruns its time, or whose reaper's round is dropped, is stopped by dropping
+/// its future. That happens where it awaits, so a hook that blocks its thread stops only
+/// when it awaits again; until then the session's lease is renewed, and no other attempt
+/// begins. Work that it has handed to another task or thread, as with `spawn_blocking`, is
+/// not stopped and may go on beside the next attempt: give such work a limit of its own,
+/// shorter than the [hook's](crate::SessionsBuilder::hook_time_limit), and wait for its
+/// end.
 ///
 /// Every closure from [`EndedSession`] to a future of a result is one; one hook serves
 /// one `Sessions`, so compose your own if there is more to do.
@@ -127,9 +135,12 @@ impl EndedSession {
         self.ended.record.principal.as_ref()
     }
 
-    /// Which attempt at this hook this is, from 1.
+    /// Which attempt at this hook this is, from 1, since the session ended or an operator
+    /// requeued it. An attempt counts if it was begun: a session that a stopped node gave
+    /// back has its first one yet. A node that died counts as having begun, as nobody can
+    /// tell.
     pub fn attempt(&self) -> u32 {
-        self.ended.tombstone.claims
+        attempts(&self.ended.tombstone)
     }
 
     /// The same text in every attempt for this session, and in no other session's: what
@@ -164,6 +175,12 @@ impl EndedSession {
             .map(str::to_owned)
             .collect()
     }
+}
+
+/// How many attempts at a hook were begun: those that failed, and those that were claimed,
+/// not given back, and never heard of, among which is the one under way.
+pub(crate) fn attempts(tombstone: &Tombstone) -> u32 {
+    tombstone.failures.saturating_add(tombstone.unsettled)
 }
 
 impl fmt::Debug for EndedSession {

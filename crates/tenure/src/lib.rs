@@ -5,6 +5,7 @@
 #![doc = include_str!("../README.md")]
 
 mod access;
+mod attempt;
 mod attributes;
 mod builder;
 mod cipher;
@@ -45,6 +46,7 @@ mod secret_text;
 mod session;
 mod session_info;
 mod sessions;
+mod settling;
 #[cfg(test)]
 mod test_support;
 mod token;

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use metrics::{Counter, Gauge, Histogram};
-use tenure_store::{Namespace, Outcome};
+use tenure_store::{Claimed, Namespace, Outcome, Timestamp};
 
 use crate::{Error, Result};
 
@@ -139,8 +139,21 @@ pub(crate) struct Rounds {
     pub(crate) done: Counter,
     pub(crate) paused: Counter,
     pub(crate) failed: Counter,
-    /// How long ago the session ended that was claimed last.
-    pub(crate) lag: Gauge,
+    lag: Gauge,
+}
+
+impl Rounds {
+    /// How far behind reapers are: how long ago the session ended that came last, of those
+    /// that were claimed for the first time. A hook that is tried again was waited for.
+    pub(crate) fn note_lag(&self, claimed: &Claimed, now: Timestamp) {
+        let mut ended = claimed.ended.iter().rev();
+        let first = ended.find(|ended| ended.tombstone.claims == 1);
+        match first {
+            Some(ended) => self.lag.set(now.since(ended.tombstone.end.at)),
+            None if claimed.ended.is_empty() && !claimed.more => self.lag.set(0.0),
+            None => {}
+        }
+    }
 }
 
 struct Labels {

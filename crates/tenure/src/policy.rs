@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenure_store::{After, Excess, PrincipalLimit, Record, Timeout, Timestamp};
+use tenure_store::{After, Excess, PrincipalLimit, Record, Timeout, Timestamp, Tombstone};
 
 use crate::attributes::Limits;
 use crate::{Error, Result};
@@ -98,7 +98,6 @@ impl Default for HookPolicy {
 impl HookPolicy {
     /// How much clocks of two nodes may differ before one takes the other's lease away.
     pub(crate) const SKEW: Duration = Duration::from_secs(30);
-    const LONGEST_RETRY: Duration = Duration::from_hours(1);
     /// A hook that takes its process down fails no attempt, so claims that nobody
     /// settled are counted apart, and far more generously: a deployment kills processes
     /// too.
@@ -114,6 +113,11 @@ impl HookPolicy {
         if self.lease <= Self::SKEW {
             return Err(Error::Policy(
                 "a lease must be longer than 30 s, by which the clocks of two nodes may differ",
+            ));
+        }
+        if self.lease > Tombstone::LONGEST_WAIT {
+            return Err(Error::Policy(
+                "a lease is an hour at most; hooks that take longer have theirs renewed",
             ));
         }
         Ok(())
@@ -133,7 +137,7 @@ impl HookPolicy {
         let whole = self
             .first_retry
             .saturating_mul(doubled)
-            .min(Self::LONGEST_RETRY);
+            .min(Tombstone::LONGEST_WAIT);
         jittered(whole, draw)
     }
 }

@@ -1,18 +1,18 @@
 //! Finds what has ended and sees to its end hooks, now and then, on every node.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tenure_store::Timestamp;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
-
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::core::{Core, EndHooks};
 use crate::hook::AnyEndHook;
-use crate::jump::{JumpWatch, Reading};
 use crate::pace::Pace;
 use crate::policy::jittered;
 use crate::runner::{Batch, Tally};
@@ -33,7 +33,6 @@ pub struct Reaper {
     rate: u32,
     pause: Duration,
     rest: Duration,
-    clock: Mutex<JumpWatch>,
 }
 
 /// What a round of a [`Reaper`] did.
@@ -41,17 +40,22 @@ pub struct Reaper {
 pub struct Reaped {
     /// Sessions whose end hook succeeded.
     pub succeeded: u64,
-    /// Sessions whose end hook failed and will be run again.
+    /// Attempts at end hooks that failed and will be made again. A session whose hook
+    /// failed twice during the round counts twice.
     pub failed: u64,
     /// Sessions that are dead letters now.
     pub dead: u64,
     /// Sessions removed without a hook.
     pub purged: u64,
-    /// The clock has jumped forward against the time that passed, so the round did
-    /// nothing: it would have ended sessions that nobody had time to use. Rounds go on
-    /// when the clock is set right, or after ten minutes.
+    /// The clock has jumped against the time that passed, so the round ended before its
+    /// next step. After a jump forward it would have ended sessions that nobody had time
+    /// to use: rounds go on as soon as the clock is set right, or after ten minutes. After
+    /// a step back they go on as soon as leases have been renewed by it, within a lease.
     pub paused: bool,
 }
+
+/// The wait after the first round that the store refused; it doubles up to the pause.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 impl Reaper {
     pub(crate) fn new(core: Arc<Core>) -> Result<Self> {
@@ -74,7 +78,6 @@ impl Reaper {
             pause: Duration::from_secs(30),
             // What is due was held back by somebody's lease; asking at once would only spin.
             rest: Duration::from_millis(50),
-            clock: Mutex::new(JumpWatch::new()),
         })
     }
 
@@ -100,8 +103,9 @@ impl Reaper {
         self
     }
 
-    /// The longest wait between two rounds: 30 s by default. A round comes sooner if the
-    /// store knows of something that is due sooner.
+    /// The longest wait between two rounds: 30 s by default, shortened at random by a
+    /// quarter at most. A round comes sooner if the store knows of something that is due
+    /// sooner, or a hook of this process is to be tried again.
     #[must_use]
     pub fn pause(mut self, pause: Duration) -> Self {
         self.pause = pause;
@@ -119,117 +123,111 @@ impl Reaper {
     /// [concurrency](Self::concurrency) allows. For tests and scheduled jobs; a service
     /// [spawns](Self::spawn) its reaper.
     ///
+    /// If it is dropped, hooks that run are stopped, which is a failed attempt, and sessions
+    /// whose hook has not begun are given back: in a task, for which
+    /// [`Sessions::shutdown`](crate::Sessions::shutdown) waits.
+    ///
     /// # Errors
     /// `Store`; what was not settled by then comes again.
     pub async fn run_once(&self) -> Result<Reaped> {
-        let (_go_on, stop) = watch::channel(false);
-        let round = self.round(&mut Pace::new(None), &stop).await?;
+        let never = CancellationToken::new();
+        let round = self.round(&mut Pace::new(None), &never).await?;
         Ok(round.reaped)
     }
 
     /// Runs rounds in a task until it is shut down. It outlives the store's outages.
     pub fn spawn(self) -> ReaperHandle {
-        let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(self.run(stopped));
+        let stop = CancellationToken::new();
+        let core = Arc::clone(&self.core);
+        let task = core.runtime().spawn(self.run(stop.clone()));
         ReaperHandle { stop, task }
     }
 
-    async fn run(self, mut stop: watch::Receiver<bool>) {
-        let mut outage = false;
+    async fn run(self, stop: CancellationToken) {
+        let mut refusals = 0;
         let mut pace = Pace::new(Some(self.rate));
+        let mut retries = self.core.retries.subscribe();
         // Nodes that are started together do not all ask at once.
-        self.wait(self.pause / 16, &mut stop).await;
-        while !*stop.borrow() {
-            let wait = match self.round(&mut pace, &stop).await {
+        let mut wait = self.shortened(self.pause / 16);
+        loop {
+            tokio::select! {
+                () = sleep_until(Instant::now() + wait) => {}
+                // The sender lives in the core, which this reaper holds.
+                Ok(()) = retries.changed() => {
+                    sleep_until(Instant::now() + self.rest).await;
+                    retries.mark_unchanged();
+                }
+                () = stop.cancelled() => return,
+            }
+            wait = match self.round(&mut pace, &stop).await {
                 Ok(round) => {
-                    if std::mem::take(&mut outage) {
+                    if std::mem::take(&mut refusals) > 0 {
                         tracing::info!(namespace = %self.core.ns, "the reaper works again");
                     }
                     self.until(round.next_due)
                 }
                 Err(error) => {
                     // Once for each outage: the rounds within one would say the same.
-                    if !std::mem::replace(&mut outage, true) {
+                    if refusals == 0 {
                         tracing::warn!(namespace = %self.core.ns, %error, "the reaper waits");
                     }
-                    self.pause
+                    let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(refusals));
+                    refusals = refusals.saturating_add(1);
+                    self.shortened(wait.min(self.pause).max(self.rest))
                 }
             };
-            self.wait(wait, &mut stop).await;
         }
     }
 
-    /// Waits about this long, or until the reaper is shut down.
-    async fn wait(&self, wait: Duration, stop: &mut watch::Receiver<bool>) {
-        let draw = self.core.draw().unwrap_or_default();
-        let stopped = async {
-            if stop.wait_for(|stop| *stop).await.is_err() {
-                // The handle was dropped: nobody will ever say stop.
-                std::future::pending::<()>().await;
-            }
-        };
-        let _ = tokio::time::timeout(jittered(wait, draw), stopped).await;
-    }
-
-    async fn round(&self, pace: &mut Pace, stop: &watch::Receiver<bool>) -> Result<Round> {
+    async fn round(&self, pace: &mut Pace, stop: &CancellationToken) -> Result<Round> {
         let rounds = &self.core.metrics.rounds;
-        if self.clock_jumped() {
-            rounds.paused.increment(1);
-            return Ok(Round::paused());
-        }
         let span = tracing::debug_span!("tenure.reap", namespace = %self.core.ns);
         let round = match &self.hook {
             Some(hook) => self.claim(hook, pace, stop).instrument(span).await,
             None => self.purge(stop).instrument(span).await,
         };
         match &round {
+            Ok(round) if round.reaped.paused => rounds.paused.increment(1),
             Ok(_) => rounds.done.increment(1),
             Err(_) => rounds.failed.increment(1),
         }
         round
     }
 
-    fn clock_jumped(&self) -> bool {
-        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        let reading = clock.look(self.core.clock.as_ref());
-        if let Reading::Jumped(jump) = reading {
-            tracing::warn!(
-                namespace = %self.core.ns,
-                seconds = jump.as_secs(),
-                "the clock has jumped forward: the reaper pauses rather than end everybody"
-            );
-        }
-        reading != Reading::Trusted
-    }
-
     async fn claim(
         &self,
         hook: &Arc<dyn AnyEndHook>,
         pace: &mut Pace,
-        stop: &watch::Receiver<bool>,
+        stop: &CancellationToken,
     ) -> Result<Round> {
         let core = &self.core;
         let mut tally = Tally::default();
         loop {
-            let lease = core.policy.hooks.lease;
-            let claimed = core
-                .store
-                .claim(&core.ns, lease, self.batch, core.now())
-                .await?;
+            let Some(now) = core.trusted_now() else {
+                return Ok(Round::paused(tally.into()));
+            };
+            let (asked, lease) = (Instant::now(), core.policy.hooks.lease);
+            let claim = core.store.claim(&core.ns, lease, self.batch, now);
+            let claimed = claim.await.inspect_err(|error| {
+                let is_lost = error.is_unavailable();
+                core.lost_claims.fetch_or(is_lost, Ordering::Relaxed);
+            })?;
             // Else a purge by a process without hooks would remove what is ours to tell of.
             if !claimed.hooks_expected {
                 core.store.insist(&core.ns).await;
             }
-            if let Some(last) = claimed.ended.last() {
-                let lag = core.now().since(last.tombstone.end.at);
-                core.metrics.rounds.lag.set(lag);
-                let batch = Batch::new(Arc::clone(core), Arc::clone(hook), claimed.ended);
-                let run = batch.paced(*pace).run_until(self.concurrency, stop.clone());
-                let (of_batch, next) = run.await;
+            core.metrics.rounds.note_lag(&claimed, now);
+            let is_through = claimed.ended.is_empty() && !claimed.more;
+            if !claimed.ended.is_empty() {
+                let batch = Batch::new(core, hook, claimed.ended, asked);
+                let batch = batch.paced(self.concurrency, *pace, stop.clone());
+                let (of_batch, next) = batch.run().await;
                 tally.add(of_batch);
                 *pace = next;
             }
-            if !claimed.more || *stop.borrow() {
+            // What is due next is asked once more when all has been done that changes it:
+            // a hook that failed is due again.
+            if is_through || stop.is_cancelled() {
                 return Ok(Round {
                     reaped: tally.into(),
                     next_due: claimed.next_due,
@@ -238,13 +236,16 @@ impl Reaper {
         }
     }
 
-    async fn purge(&self, stop: &watch::Receiver<bool>) -> Result<Round> {
+    async fn purge(&self, stop: &CancellationToken) -> Result<Round> {
         let core = &self.core;
         let mut reaped = Reaped::default();
         loop {
-            let purged = core.store.purge(&core.ns, self.batch, core.now()).await?;
+            let Some(now) = core.trusted_now() else {
+                return Ok(Round::paused(reaped));
+            };
+            let purged = core.store.purge(&core.ns, self.batch, now).await?;
             reaped.purged += purged.removed;
-            if !purged.more || *stop.borrow() {
+            if !purged.more || stop.is_cancelled() {
                 return Ok(Round {
                     reaped,
                     next_due: purged.next_due,
@@ -253,9 +254,20 @@ impl Reaper {
         }
     }
 
+    /// How long to wait for what is due next: until then, a little later as others may ask
+    /// at the same time, and never for longer than the pause.
     fn until(&self, next_due: Option<Timestamp>) -> Duration {
-        let due = next_due.map_or(self.pause, |at| at.since(self.core.now()));
-        due.min(self.pause).max(self.rest)
+        let pause = self.shortened(self.pause);
+        let Some(at) = next_due else {
+            return pause;
+        };
+        let due = at.since(self.core.now()).max(self.rest);
+        due.saturating_add(self.rest.saturating_sub(self.shortened(self.rest)))
+            .min(pause)
+    }
+
+    fn shortened(&self, wait: Duration) -> Duration {
+        jittered(wait, self.core.draw().unwrap_or_default())
     }
 }
 
@@ -265,11 +277,12 @@ struct Round {
 }
 
 impl Round {
-    fn paused() -> Self {
+    /// One that ended early, having done so much.
+    fn paused(reaped: Reaped) -> Self {
         Self {
             reaped: Reaped {
                 paused: true,
-                ..Reaped::default()
+                ..reaped
             },
             next_due: None,
         }
@@ -301,15 +314,16 @@ impl fmt::Debug for Reaper {
 /// A reaper at work. Dropping it leaves the reaper working.
 #[derive(Debug)]
 pub struct ReaperHandle {
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl ReaperHandle {
     /// Stops the reaper: hooks that have begun are finished, claims whose hook has not
-    /// begun are given back.
+    /// begun are given back. If the store is away by then it is tried again until the leases
+    /// are over.
     pub async fn shutdown(self) {
-        let _ = self.stop.send(true);
+        self.stop.cancel();
         let _ = self.task.await;
     }
 }

@@ -1,33 +1,38 @@
 //! Runs the end hooks of claimed tombstones and settles them: a batch of them, or one.
+//!
+//! A batch is a task of its own, so that leases are renewed, and what has come out is
+//! settled, whatever becomes of the caller who waits for it. A caller who is dropped has its
+//! hooks stopped.
 
-use std::collections::{HashSet, VecDeque};
-use std::pin::pin;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use tenure_store::{EndReason, Ended, Failure, Outcome, Ticket};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval_at, sleep_until, timeout};
-
+use tenure_store::{Ended, Outcome, Ticket};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use crate::attempt::{self, Attempt, Said};
 use crate::core::Core;
-use crate::hook::{AnyEndHook, EndedSession};
+use crate::hook::AnyEndHook;
 use crate::pace::Pace;
-
-/// So many outcomes are settled together, or fewer when nothing else runs.
-const SETTLE: usize = 100;
+use crate::settling::Settling;
 
 /// Tombstones that this process has claimed, on their way through the end hook.
 pub(crate) struct Batch {
     core: Arc<Core>,
     hook: Arc<dyn AnyEndHook>,
     waiting: VecDeque<Ended>,
-    running: JoinSet<(Ticket, Outcome)>,
-    held: HashSet<Ticket>,
-    outcomes: Vec<(Ticket, Outcome)>,
-    report: Tally,
+    running: JoinSet<Said>,
+    attempts: HashMap<Id, Attempt>,
+    settling: Settling,
+    /// Until when the leases run, as far as is known.
+    good_until: Instant,
+    concurrency: usize,
     pace: Pace,
+    stop: CancellationToken,
+    tally: Tally,
 }
 
 /// How the hooks of a batch came out.
@@ -40,94 +45,141 @@ pub(crate) struct Tally {
 }
 
 impl Batch {
-    pub(crate) fn new(core: Arc<Core>, hook: Arc<dyn AnyEndHook>, ended: Vec<Ended>) -> Self {
+    /// Of what was claimed, or held, by a call that began at `asked`.
+    pub(crate) fn new(
+        core: &Arc<Core>,
+        hook: &Arc<dyn AnyEndHook>,
+        ended: Vec<Ended>,
+        asked: Instant,
+    ) -> Self {
         Self {
-            core,
-            hook,
-            held: ended.iter().map(Ended::ticket).collect(),
+            core: Arc::clone(core),
+            hook: Arc::clone(hook),
             waiting: ended.into(),
             running: JoinSet::new(),
-            outcomes: Vec::new(),
-            report: Tally::default(),
+            attempts: HashMap::new(),
+            settling: Settling::new(Arc::clone(core)),
+            good_until: asked + core.policy.hooks.lease,
+            concurrency: 1,
             pace: Pace::new(None),
+            stop: CancellationToken::new(),
+            tally: Tally::default(),
         }
     }
 
-    /// No faster than this: a pace that goes on from one batch to the next.
-    pub(crate) fn paced(self, pace: Pace) -> Self {
-        Self { pace, ..self }
+    /// So many hooks at a time, no faster than this: a pace that goes on from one batch to
+    /// the next. At a stop, what has begun is finished, and the rest given back.
+    pub(crate) fn paced(self, concurrency: usize, pace: Pace, stop: CancellationToken) -> Self {
+        Self {
+            concurrency,
+            pace,
+            stop,
+            ..self
+        }
     }
 
-    /// Runs every hook, so many at a time, whatever happens to the store meanwhile: what
-    /// cannot be settled comes again when its lease is over. Once `stop` turns true,
-    /// finishes what has begun and gives back the rest.
-    pub(crate) async fn run_until(
-        mut self,
-        concurrency: usize,
-        mut stop: watch::Receiver<bool>,
-    ) -> (Tally, Pace) {
+    /// Runs every hook, whatever happens to the store meanwhile, and settles it. If this is
+    /// dropped, hooks that run are stopped, and the rest is given back.
+    pub(crate) async fn run(self) -> (Tally, Pace) {
+        let (core, pace) = (Arc::clone(&self.core), self.pace);
+        let dropped = CancellationToken::new();
+        let guard = dropped.clone().drop_guard();
+        let task = core.spawn(self.drive(dropped).in_current_span());
+        let done = task.await;
+        guard.disarm();
+        // A runtime that shuts down takes the task along.
+        done.unwrap_or((Tally::default(), pace))
+    }
+
+    async fn drive(mut self, dropped: CancellationToken) -> (Tally, Pace) {
         let third = self.core.policy.hooks.lease / 3;
-        let mut renewal = interval_at(tokio::time::Instant::now() + third, third);
+        let mut renewal = interval_at(Instant::now() + third, third);
         renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_dropped = false;
         loop {
-            if *stop.borrow_and_update() {
+            // Whoever has a lease that may be over begins nothing: others may have.
+            if is_dropped || self.stop.is_cancelled() || self.good_until <= Instant::now() {
                 self.release_waiting();
             }
-            while self.running.len() < concurrency
-                && !self.waiting.is_empty()
-                && self.pace.take()
-                && let Some(ended) = self.waiting.pop_front()
-            {
-                self.begin(ended);
+            while self.has_room() && self.pace.take() {
+                self.begin_next();
             }
-            if self.outcomes.len() >= SETTLE || self.running.is_empty() {
-                self.settle().await;
+            let is_idle = self.running.is_empty() && self.waiting.is_empty();
+            if self.settling.is_due(is_idle) {
+                self.settling.settle().await;
+                continue;
             }
-            if self.running.is_empty() && self.waiting.is_empty() {
-                return (self.report, self.pace);
+            if is_idle && self.settling.is_empty() {
+                return (self.tally, self.pace);
             }
-            let waits_for_pace = self.running.len() < concurrency && !self.waiting.is_empty();
             tokio::select! {
-                () = sleep_until(self.pace.next()), if waits_for_pace => {}
-                Some(done) = self.running.join_next() => {
-                    // Hooks run in tasks of their own: nothing panics in these.
-                    self.outcomes.extend(done);
+                () = sleep_until(self.pace.next()), if self.has_room() => {}
+                () = sleep_until(self.settling.next()), if !self.settling.is_empty() => {}
+                Some(done) = self.running.join_next_with_id() => self.finish(done),
+                _ = renewal.tick(), if !is_idle => self.renew().await,
+                () = self.stop.cancelled(), if !self.waiting.is_empty() => {}
+                () = dropped.cancelled(), if !is_dropped => {
+                    is_dropped = true;
+                    self.running.abort_all();
                 }
-                _ = renewal.tick() => {
-                    let held: Vec<_> = self.held.iter().copied().collect();
-                    renew(&self.core, &held).await;
-                }
-                Ok(()) = stop.changed() => {}
             }
         }
     }
 
-    fn begin(&mut self, ended: Ended) {
-        let core = Arc::clone(&self.core);
-        let hook = Arc::clone(&self.hook);
-        self.running.spawn(async move {
-            let ticket = ended.ticket();
-            let outcome = attempt(&core, hook, ended).await;
-            (ticket, outcome)
-        });
+    fn has_room(&self) -> bool {
+        self.running.len() < self.concurrency && !self.waiting.is_empty()
+    }
+
+    fn begin_next(&mut self) {
+        let Some(ended) = self.waiting.pop_front() else {
+            return;
+        };
+        if let Some(outcome) = attempt::without_call(&self.core, &ended) {
+            return self.note(ended.ticket(), outcome);
+        }
+        let attempt = Attempt::at(&ended);
+        let call = attempt::call(Arc::clone(&self.core), Arc::clone(&self.hook), ended);
+        let task = self.running.spawn(call);
+        self.attempts.insert(task.id(), attempt);
+    }
+
+    fn finish(&mut self, done: Result<(Id, Said), JoinError>) {
+        let (id, said) = match done {
+            Ok((id, said)) => (id, Ok(said)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        if let Some(attempt) = self.attempts.remove(&id) {
+            let outcome = attempt.outcome(&self.core, said);
+            self.note(attempt.ticket, outcome);
+        }
+    }
+
+    fn note(&mut self, ticket: Ticket, outcome: Outcome) {
+        self.core.metrics.hooks.count(&outcome);
+        self.tally.count(&outcome);
+        self.settling.push(ticket, outcome, self.good_until);
     }
 
     fn release_waiting(&mut self) {
-        let released = self.waiting.drain(..);
-        self.outcomes
-            .extend(released.map(|ended| (ended.ticket(), Outcome::Release)));
+        for ended in std::mem::take(&mut self.waiting) {
+            self.note(ended.ticket(), Outcome::Release);
+        }
     }
 
-    async fn settle(&mut self) {
-        if self.outcomes.is_empty() {
-            return;
+    /// Renews the leases of hooks that run or wait. Those that have come out are told within
+    /// the lease they have.
+    async fn renew(&mut self) {
+        let core = &self.core;
+        let waiting = self.waiting.iter().map(Ended::ticket);
+        let running = self.attempts.values().map(|attempt| attempt.ticket);
+        let held: Vec<Ticket> = waiting.chain(running).collect();
+        let (asked, lease) = (Instant::now(), core.policy.hooks.lease);
+        match core.store.renew(&core.ns, &held, lease, core.now()).await {
+            Ok(_) => self.good_until = asked + lease,
+            Err(error) => {
+                tracing::warn!(namespace = %core.ns, %error, "leases could not be renewed");
+            }
         }
-        let outcomes = std::mem::take(&mut self.outcomes);
-        for (ticket, outcome) in &outcomes {
-            self.held.remove(ticket);
-            self.report.count(outcome);
-        }
-        settle(&self.core, &outcomes).await;
     }
 }
 
@@ -149,96 +201,16 @@ impl Tally {
     }
 }
 
-/// Runs the end hook of a session that this process has just ended, and settles it: what a
-/// batch of one would do, for a fraction of what a batch costs.
-pub(crate) async fn run_one(core: Arc<Core>, hook: Arc<dyn AnyEndHook>, ended: Ended) {
-    let ticket = ended.ticket();
-    let third = core.policy.hooks.lease / 3;
-    let mut attempt = pin!(attempt(&core, hook, ended));
-    let outcome = loop {
-        match timeout(third, &mut attempt).await {
-            Ok(outcome) => break outcome,
-            Err(_elapsed) => renew(&core, &[ticket]).await,
+/// Has the end hook run of a session that this process has just ended, by a call that began
+/// at `asked`; if it fails, reapers are told that there is something to try again.
+pub(crate) fn run_one(core: &Arc<Core>, hook: &Arc<dyn AnyEndHook>, ended: Ended, asked: Instant) {
+    let batch = Batch::new(core, hook, vec![ended], asked);
+    let retries = core.retries.clone();
+    // In a box, as a task is moved several times before it runs.
+    core.spawn(Box::pin(async move {
+        let (tally, _) = batch.drive(CancellationToken::new()).await;
+        if tally.failed > 0 {
+            retries.send_replace(());
         }
-    };
-    settle(&core, &[(ticket, outcome)]).await;
-}
-
-async fn settle(core: &Core, outcomes: &[(Ticket, Outcome)]) {
-    for (_, outcome) in outcomes {
-        core.metrics.hooks.count(outcome);
-    }
-    match core.store.settle(&core.ns, outcomes, core.now()).await {
-        Ok(settled) if settled < outcomes.len() as u64 => tracing::warn!(
-            namespace = %core.ns,
-            lost = outcomes.len() as u64 - settled,
-            "leases were overrun: other nodes have claimed these end hooks meanwhile"
-        ),
-        Ok(_) => {}
-        Err(error) => tracing::warn!(
-            namespace = %core.ns,
-            %error,
-            hooks = outcomes.len(),
-            "end hooks could not be settled; they run again when their lease is over"
-        ),
-    }
-}
-
-async fn renew(core: &Core, held: &[Ticket]) {
-    let lease = core.policy.hooks.lease;
-    let renewed = core.store.renew(&core.ns, held, lease, core.now());
-    if let Err(error) = renewed.await {
-        tracing::warn!(namespace = %core.ns, %error, "leases could not be renewed");
-    }
-}
-
-/// Runs one hook once.
-async fn attempt(core: &Core, hook: Arc<dyn AnyEndHook>, mut ended: Ended) -> Outcome {
-    let policy = &core.policy.hooks;
-    let failures = ended.tombstone.failures + 1;
-    let unsettled = ended.tombstone.unsettled;
-    if ended.tombstone.end.reason == EndReason::Moved {
-        return Outcome::Done;
-    }
-    if policy.is_deadly(unsettled) {
-        let why = format!("claimed {unsettled} times and never settled: does it kill its process?");
-        return Outcome::Dead {
-            why: Failure::new(&why),
-        };
-    }
-    let id = ended.record.id;
-    let attributes = core.open(&mut ended.record);
-    let session = EndedSession::new(core.ns.clone(), ended, attributes);
-    let span = tracing::debug_span!(
-        "tenure.hook",
-        namespace = %core.ns,
-        session = %id,
-        reason = %session.reason(),
-        attempt = session.attempt(),
-    );
-    let began = core.clock.running();
-    core.metrics.hooks.running.increment(1);
-    let mut run = tokio::spawn(hook.call(session).instrument(span));
-    let done = timeout(policy.time_limit, &mut run).await;
-    core.metrics.hooks.running.decrement(1);
-    let took = core.clock.running().saturating_sub(began);
-    core.metrics.hooks.seconds.record(took);
-    let why = match done {
-        Ok(Ok(Ok(()))) => return Outcome::Done,
-        Ok(Ok(Err(error))) => Failure::new(&error.to_string()),
-        Ok(Err(_panic)) => Failure::new("the end hook panicked"),
-        Err(_elapsed) => {
-            run.abort();
-            Failure::new("the end hook took longer than its time limit")
-        }
-    };
-    tracing::warn!(namespace = %core.ns, session = %id, failures, "an end hook failed");
-    if policy.is_exhausted(failures) {
-        return Outcome::Dead { why };
-    }
-    let jitter = core.draw().unwrap_or_default();
-    Outcome::Retry {
-        at: core.now().plus(policy.back_off(failures, jitter)),
-        why,
-    }
+    }));
 }

@@ -11,6 +11,7 @@ use tenure_store::{
 
 use crate::attributes::{AttributeName, Attributes, decode_value};
 use crate::core::Core;
+use crate::hook;
 use crate::{Result, Sessions};
 
 /// A session as it lies in the store: live, over, or ended and waiting for its end hook.
@@ -99,9 +100,11 @@ impl SessionInfo {
         }
     }
 
-    /// How often its end hook was begun.
+    /// How many attempts at its end hook were begun since it ended, or was requeued. While
+    /// a node holds it, the one that is under way or about to begin is counted; so is one
+    /// whose node died, as nobody can tell whether it had begun.
     pub fn attempts(&self) -> u32 {
-        self.tombstone().map_or(0, |tombstone| tombstone.claims)
+        self.tombstone().map_or(0, hook::attempts)
     }
 
     /// What its end hook said when it last failed; `None` if it never did.

@@ -120,3 +120,67 @@ fn by_name(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
         })
         .collect()
 }
+
+#[test]
+fn the_gauges_are_right_when_hooks_are_stopped_and_tried_again() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime starts");
+    metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            a_dropped_round_and_a_retry(&snapshotter)
+                .await
+                .expect("every step works");
+        });
+    });
+}
+
+async fn a_dropped_round_and_a_retry(snapshotter: &Snapshotter) -> Result<(), BoxError> {
+    const GAUGES: [&str; 2] = ["tenure_hooks_running", "tenure_reaper_lag_seconds"];
+    let clock = Arc::new(ManualClock::default());
+    let keys = KeyRing::new("key", MasterSecret::generate()?)?;
+    let (begun, mut has_begun) = tokio::sync::mpsc::channel(1);
+    let sessions = Sessions::builder(Arc::new(MemoryStore::new()), keys, "portal")
+        .clock(Arc::clone(&clock) as _)
+        .hook_retry(Duration::from_hours(1))
+        .on_end(move |session: EndedSession| {
+            let begun = begun.clone();
+            async move {
+                if session.attempt() == 1 {
+                    begun.send(()).await?;
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, BoxError>(())
+            }
+        })
+        .build()
+        .await?;
+    let session = sessions.start()?;
+    session.set("n", &0)?;
+    session.commit().await?;
+    clock.advance(Duration::from_mins(25));
+    // Each snapshot sets the gauges to zero: they show what has changed since the last.
+    let gauges = || {
+        let seen = by_name(snapshotter);
+        GAUGES.map(|name| seen.get(name).map(f64::to_string).unwrap_or_default())
+    };
+    let reaper = sessions.reaper()?;
+    tokio::select! {
+        reaped = reaper.run_once() => panic!("the hook never ends: {reaped:?}"),
+        begun = has_begun.recv() => begun.ok_or("it begins")?,
+    }
+    assert_eq!(gauges(), ["1", "300"], "it ran out five minutes ago");
+    sessions.shutdown().await;
+    assert_eq!(gauges()[0], "-1", "it was stopped: none runs any more");
+    clock.advance(Duration::from_hours(1));
+    assert_eq!(reaper.run_once().await?.succeeded, 1);
+    assert_eq!(
+        gauges(),
+        ["0", "0"],
+        "nobody is behind: the retry was planned"
+    );
+    Ok(())
+}

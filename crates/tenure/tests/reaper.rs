@@ -1,12 +1,14 @@
 //! How the reaper goes about it. The runtime's time is a tokio clock that is paused and
 //! moves on by itself; the sessions' time is a manual clock.
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tenure::{
     BoxError, Clock, EndReason, EndedSession, KeyRing, ManualClock, MasterSecret, Reaped, Sessions,
-    SessionsBuilder,
+    SessionsBuilder, Timestamp,
 };
 use tenure_memory::MemoryStore;
 use tenure_store::{After, SessionStore};
@@ -150,6 +152,74 @@ async fn a_clock_that_jumps_pauses_the_reaper() {
         3,
         "time that passes ends"
     );
+}
+
+/// Jumps ahead when it is read for the n-th time, back at a later one, and ahead again.
+#[derive(Debug)]
+struct Jumpy {
+    right: ManualClock,
+    reads: AtomicUsize,
+    ahead: Vec<Range<usize>>,
+}
+
+impl Clock for Jumpy {
+    fn now(&self) -> Timestamp {
+        let read = self.reads.fetch_add(1, Ordering::Relaxed);
+        let is_ahead = self.ahead.iter().any(|reads| reads.contains(&read));
+        let ahead = if is_ahead { IDLE * 3 } else { Duration::ZERO };
+        self.right.now().plus(ahead)
+    }
+
+    fn running(&self) -> Duration {
+        self.right.running()
+    }
+}
+
+#[tokio::test]
+async fn wherever_in_a_round_the_clock_jumps_nobody_is_ended() {
+    // The first two looks are those of `build`, which trusts what it sees.
+    for first in 2..60 {
+        for hooks in [true, false] {
+            let ahead = vec![
+                first..first + 3,
+                first + 5..first + 6,
+                first + 7..usize::MAX,
+            ];
+            let clock = Arc::new(Jumpy {
+                right: ManualClock::default(),
+                reads: AtomicUsize::new(0),
+                ahead: Vec::new(),
+            });
+            let world = World::new();
+            let sessions = async |clock: Arc<Jumpy>| {
+                let builder = world.builder().clock(clock as _);
+                let builder = if hooks {
+                    builder.on_end(|_: EndedSession| async { Ok::<_, BoxError>(()) })
+                } else {
+                    builder.no_end_hook()
+                };
+                builder.build().await.expect("good settings")
+            };
+            let steady = sessions(clock).await;
+            store(&steady, 10).await;
+            steady.reset().await.expect("resets");
+            store(&steady, 3).await;
+
+            let clock = Arc::new(Jumpy {
+                right: ManualClock::default(),
+                reads: AtomicUsize::new(0),
+                ahead,
+            });
+            let jumpy = sessions(Arc::clone(&clock)).await;
+            let reaper = jumpy.reaper().expect("asked for").batch(3).concurrency(1);
+            for _ in 0..4 {
+                reaper.run_once().await.expect("answers");
+            }
+            let counts = world.store.count(jumpy.namespace(), clock.right.now());
+            let counts = counts.await.expect("answers");
+            assert_eq!(counts.live, 3, "ahead from the {first}. look on");
+        }
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,9 @@ pub async fn what_a_clock_ahead_put_off_is_due_at_once(stage: &Stage) -> Verdict
     }
     for number in 1..=4 {
         let (reason, now) = (EndReason::Logout, at(years));
-        let ended = stage.end(ns, id(number), reason, After::Queue, now).await?;
+        let ended = stage
+            .end(ns, id(number), None, reason, After::Queue, now)
+            .await?;
         assert!(ended.is_some());
     }
     let held = stage.claim_all(ns, at(years)).await?;
@@ -39,7 +41,7 @@ pub async fn what_a_clock_ahead_put_off_is_due_at_once(stage: &Stage) -> Verdict
     let (reason, now) = (EndReason::Logout, at(years));
     assert!(
         stage
-            .end(ns, id(5), reason, After::Queue, now)
+            .end(ns, id(5), None, reason, After::Queue, now)
             .await?
             .is_some()
     );
@@ -77,9 +79,13 @@ pub async fn an_hour_and_the_skew_are_waited_for(stage: &Stage) -> Verdict {
     }
     let ahead = at(farthest - LEASE_MILLIS);
     let hold = After::Hold(LEASE);
-    stage.end(ns, id(1), EndReason::Logout, hold, ahead).await?;
+    stage
+        .end(ns, id(1), None, EndReason::Logout, hold, ahead)
+        .await?;
     let (reason, queue) = (EndReason::Logout, After::Queue);
-    stage.end(ns, id(2), reason, queue, at(farthest)).await?;
+    stage
+        .end(ns, id(2), None, reason, queue, at(farthest))
+        .await?;
 
     assert_eq!(stage.claim_all(ns, at(0)).await?, []);
     assert_eq!(stage.count(ns, at(0)).await?.held, 1);
@@ -94,7 +100,7 @@ pub async fn an_operator_takes_what_a_clock_ahead_holds(stage: &Stage) -> Verdic
     let (ahead, hold) = (at(24 * HOUR), After::Hold(LEASE));
     for number in [1, 2] {
         stage.put(ns, &endless(number)).await?;
-        let ended = stage.end(ns, id(number), EndReason::Logout, hold, ahead);
+        let ended = stage.end(ns, id(number), None, EndReason::Logout, hold, ahead);
         assert!(ended.await?.is_some());
         let entry = stage.entry(ns, id(number), at(0)).await?;
         assert_eq!(entry.status(at(0)), Status::Waiting);
@@ -107,10 +113,10 @@ pub async fn an_operator_takes_what_a_clock_ahead_holds(stage: &Stage) -> Verdic
 
 /// Without hooks, a lease that a clock wrote which was ahead holds up nothing either.
 pub async fn a_purge_takes_what_a_clock_ahead_holds(stage: &Stage) -> Verdict {
-    let ns = stage.portal();
+    let ns = stage.visitors();
     stage.put(ns, &endless(1)).await?;
     let (ahead, hold) = (at(24 * HOUR), After::Hold(LEASE));
-    let ended = stage.end(ns, id(1), EndReason::Logout, hold, ahead);
+    let ended = stage.end(ns, id(1), None, EndReason::Logout, hold, ahead);
     assert!(ended.await?.is_some());
     let purged = stage.purge(ns, 10, at(0)).await?;
     assert_eq!(purged.removed, 1);
@@ -126,7 +132,9 @@ pub async fn nothing_is_put_off_for_more_than_an_hour(stage: &Stage) -> Verdict 
         stage.put(ns, &endless(number)).await?;
     }
     let hold = After::Hold(week);
-    let ended = stage.end(ns, id(1), EndReason::Logout, hold, at(0)).await?;
+    let ended = stage
+        .end(ns, id(1), None, EndReason::Logout, hold, at(0))
+        .await?;
     let ended = ended.expect("it was live");
     assert_eq!(ended.tombstone.phase, Phase::Held { until: hour });
     assert_eq!(stage.renew(ns, &[ended.ticket()], week, at(0)).await?, 1);
@@ -137,7 +145,7 @@ pub async fn nothing_is_put_off_for_more_than_an_hour(stage: &Stage) -> Verdict 
     assert_eq!(phase(1).await?, Phase::Held { until: hour });
 
     let (reason, queue) = (EndReason::Logout, After::Queue);
-    stage.end(ns, id(2), reason, queue, at(0)).await?;
+    stage.end(ns, id(2), None, reason, queue, at(0)).await?;
     let claimed = stage.claim(ns, week, 10, at(0)).await?;
     assert_eq!(claimed.ended.len(), 1);
     let ended = &claimed.ended[0];
