@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use crate::core::Core;
+use crate::first_commit::is_provisional;
 use crate::hook::{AnyEndHook, EndedSession};
 
 /// What is known of an attempt while its hook runs.
@@ -58,7 +59,7 @@ impl Attempt {
 /// The outcome of a tombstone whose hook is not to be called; `None` if it is.
 pub(crate) fn without_call(core: &Core, ended: &Ended) -> Option<Outcome> {
     let unsettled = ended.tombstone.unsettled;
-    if ended.tombstone.end.reason == EndReason::Moved {
+    if ended.tombstone.end.reason == EndReason::Moved || is_provisional(&ended.record) {
         return Some(Outcome::Done);
     }
     // Claims whose answers got lost are unsettled too, and no hook of theirs was begun: who

@@ -22,6 +22,7 @@ use bytes::{Buf, Bytes};
 
 pub(crate) use by_name::ByName;
 pub use limits::Limits;
+pub(crate) use limits::Size;
 pub use name::{AnyAttribute, Attribute, AttributeName};
 pub(crate) use value::{decode_value, encode_value};
 
@@ -120,6 +121,18 @@ impl Attributes {
     /// Whether the write of this version is one of the latest updates.
     pub(crate) fn was_updated_by(&self, version: u64) -> bool {
         self.recent.iter().any(|update| update.version == version)
+    }
+
+    /// Whether an update of this writer that was made on `before` would be remembered here,
+    /// if it had happened. Not if so many others wrote since that it may have been
+    /// forgotten, or the writer itself, which it does only where it is not `alone`.
+    pub(crate) fn shows_updates_since(&self, before: &Self, writer: u32, alone: bool) -> bool {
+        let is_of_others = |update: &&Update| update.writer != writer;
+        let mut olders = before.recent.iter().filter(is_of_others);
+        let others = self.recent.iter().filter(is_of_others);
+        others.eq(olders.clone())
+            || alone
+                && (self.recent.len() < RECENT || olders.any(|older| self.recent.contains(older)))
     }
 
     /// How many bytes a store gets for them at most: the frame, with room for all the

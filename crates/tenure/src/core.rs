@@ -112,9 +112,14 @@ impl Core {
         self.keys.current().open(record, self.now())
     }
 
-    /// Ends a live session, and sees to it that its end hook runs: here and now if this
+    /// Ends a live session, if it has this rotation where one is given, and sees to it that its end hook runs: here and now if this
     /// process has one, else through whoever has. Says whether there was one to end.
-    pub(crate) async fn end(self: &Arc<Self>, id: SessionId, reason: EndReason) -> Result<bool> {
+    pub(crate) async fn end(
+        self: &Arc<Self>,
+        id: SessionId,
+        rotation: Option<u32>,
+        reason: EndReason,
+    ) -> Result<bool> {
         let after = match self.end_hooks {
             EndHooks::Run(_) => After::Hold(self.policy.hooks.lease),
             // What this process does not know about hooks must not lose another's.
@@ -123,7 +128,7 @@ impl Core {
         let asked = Instant::now();
         let ended = self
             .store
-            .end(&self.ns, id, None, reason, after, self.now())
+            .end(&self.ns, id, rotation, reason, after, self.now())
             .await?;
         let Some(ended) = ended else {
             return Ok(false);

@@ -14,8 +14,10 @@ impl Session {
 
     /// Notes that the browser has gone away: from the commit on, the session ends so long
     /// after this call, for [`EndReason::Left`](crate::EndReason::Left), unless it is used
-    /// before. Any access takes the leave back, and [`remain`](Self::remain); a passive
-    /// request does not; once the grace time is over nothing does.
+    /// before. A request that resumes the session after the leave takes it back when it
+    /// commits, or is dropped, and so does any commit that writes an access, and
+    /// [`remain`](Self::remain). A request that had loaded the session before and only
+    /// reads does not, nor does a passive one. Once the grace time is over nothing does.
     ///
     /// A commit that leaves is passive, whatever else it stores, and settles an access that
     /// is owed without writing it: by going away nobody stays.
@@ -26,12 +28,14 @@ impl Session {
 
     /// Takes back a [leave](Self::leave), and does nothing else: on a session that was
     /// [resumed passively](crate::Sessions::resume_passive) it is no access. It writes
-    /// nothing unless the session was leaving when this request loaded it.
+    /// nothing if the session was not leaving when this request loaded it, and no leave of
+    /// this handle may have been stored since.
     pub fn remain(&self) {
         let mut state = self.state();
-        state.delta.leaves_at = match state.record.leaves_at {
-            Some(_) => Field::Clear,
-            None => Field::Keep,
+        state.delta.leaves_at = if state.is_staying() {
+            Field::Keep
+        } else {
+            Field::Clear
         };
     }
 }

@@ -12,6 +12,7 @@ mod cipher;
 mod clock;
 mod commit;
 mod core;
+mod deadline;
 mod delta;
 mod ending;
 mod error;

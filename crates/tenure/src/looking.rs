@@ -121,7 +121,7 @@ impl Sessions {
     /// # Errors
     /// `Store`; after `Unavailable` call it again.
     pub async fn end_by_id(&self, id: SessionId) -> Result<bool> {
-        self.core.end(id, EndReason::Administrator).await
+        self.core.end(id, None, EndReason::Administrator).await
     }
 
     /// Gives a dead letter back to the reapers, its failures forgotten; or one that waits

@@ -1,16 +1,30 @@
 //! Writers of one session inside one process take turns: the store's compare-and-set
 //! decides between processes, but inside one it is cheaper to wait than to fight.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tenure_store::SessionId;
 use tokio::sync::OwnedMutexGuard;
+use tokio::time::timeout;
 
 /// Enough that sessions which have nothing to do with each other seldom meet.
 const SHARDS: usize = 64;
 
+/// How long a queue is waited in, and how long one that does not move.
+const LONGEST: Duration = Duration::from_secs(2);
+const STANDSTILL: Duration = Duration::from_millis(500);
+
 /// A handful of sessions: to look through them is quicker than to hash an id.
-type Locks = Vec<(SessionId, Arc<tokio::sync::Mutex<()>>)>;
+type Locks = Vec<(SessionId, Arc<Lock>)>;
+
+#[derive(Default)]
+struct Lock {
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// How many turns were over.
+    over: AtomicU64,
+}
 
 /// Alone on its cache lines: writers who meet in no shard do not slow each other down.
 #[derive(Default)]
@@ -31,11 +45,14 @@ impl Default for Queues {
 }
 
 impl Queues {
-    /// Waits for this session's turn. It is over when the answer is dropped.
+    /// Waits for this session's turn, for 2 s at most, and half a second if the queue does
+    /// not move: a caller that keeps its turn and does not go on must not hold up the
+    /// others, and the store decides all the same. A turn is over when it is dropped.
     pub(crate) async fn turn(&self, id: SessionId) -> Turn<'_> {
         // Made before the wait, so that a caller who gives up waiting cleans up as well.
         let mut turn = Turn {
             guard: None,
+            lock: None,
             queues: self,
             id,
         };
@@ -47,7 +64,11 @@ impl Queues {
             locks.push((id, Arc::clone(&lock)));
             lock
         });
-        turn.guard = Some(lock.lock_owned().await);
+        turn.guard = match Arc::clone(&lock.turn).try_lock_owned() {
+            Ok(guard) => Some(guard),
+            Err(_) => timeout(LONGEST, lock.wait()).await.ok().flatten(),
+        };
+        turn.lock = Some(lock);
         turn
     }
 
@@ -58,6 +79,22 @@ impl Queues {
     }
 }
 
+impl Lock {
+    /// The turn; `None` if none was over for too long.
+    async fn wait(&self) -> Option<OwnedMutexGuard<()>> {
+        let turn = Arc::clone(&self.turn).lock_owned();
+        tokio::pin!(turn);
+        loop {
+            let over = self.over.load(Ordering::Relaxed);
+            match timeout(STANDSTILL, &mut turn).await {
+                Ok(turn) => return Some(turn),
+                Err(_) if self.over.load(Ordering::Relaxed) == over => return None,
+                Err(_) => {}
+            }
+        }
+    }
+}
+
 fn find(locks: &Locks, id: SessionId) -> Option<usize> {
     locks.iter().position(|(other, _)| *other == id)
 }
@@ -65,12 +102,23 @@ fn find(locks: &Locks, id: SessionId) -> Option<usize> {
 /// The right to write one session, inside this process.
 pub(crate) struct Turn<'a> {
     guard: Option<OwnedMutexGuard<()>>,
+    lock: Option<Arc<Lock>>,
     queues: &'a Queues,
     id: SessionId,
 }
 
+impl Turn<'_> {
+    /// Whether all others of this process wait, or have waited long enough.
+    pub(crate) fn is_first(&self) -> bool {
+        self.guard.is_some()
+    }
+}
+
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
+        if let Some(lock) = self.lock.take() {
+            lock.over.fetch_add(1, Ordering::Relaxed);
+        }
         self.guard = None;
         self.queues.with(self.id, |locks| {
             // Only the map still knows of it: nobody waits, so the queue can go.

@@ -1,7 +1,7 @@
 //! One request's handle on one session: reads from memory, buffers changes.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -10,11 +10,13 @@ use tenure_store::{
     Access, Field, Payload, Principal, Record, Rotation, SessionId, Timeout, Timestamp, Version,
 };
 
-use crate::attributes::{AnyAttribute, AttributeName, Attributes, decode_value, encode_value};
+use crate::attributes::{
+    AnyAttribute, AttributeName, Attributes, Size, decode_value, encode_value,
+};
 use crate::commit;
 use crate::core::Core;
 use crate::delta::Rotate;
-use crate::handle::{Inner, Owes, Stage, State};
+use crate::handle::{Inner, Owes, Standing, State, TokenDebt};
 use crate::key_set::KeyAge;
 use crate::random::Reserve;
 use crate::secret::Secret;
@@ -68,20 +70,27 @@ impl Session {
     ) -> Result<Self> {
         let keys = core.keys.current();
         let is_up_to_date = keys.is_up_to_date(&record.payload);
+        let bytes = record.payload.len();
         let attributes = keys.open(&mut record, now)?;
-        let owes = if opened.rotation == record.rotation.number() {
+        let (standing, owes) = if opened.rotation == record.rotation.number() {
             let counts = access == Access::Counts;
-            Owes {
+            let token = match opened.key {
+                KeyAge::Primary => TokenDebt::None,
+                KeyAge::Accepted => TokenDebt::Renewal,
+            };
+            let owes = Owes {
                 touch: counts && core.policy.owes_touch(&record, now),
-                token: opened.key == KeyAge::Accepted,
+                token,
                 seal: !is_up_to_date,
-            }
+            };
+            (Standing::Stored, owes)
         } else {
             // The previous token reads during its grace, and does nothing else.
-            Owes::default()
+            (Standing::Superseded, Owes::default())
         };
         let state = State {
-            stage: Stage::Stored,
+            standing,
+            stored: Size::new(&attributes, bytes),
             attributes,
             carried: opened.rotation,
             owes,
@@ -103,15 +112,9 @@ impl Session {
         reserve: Reserve,
         state: State,
     ) -> Self {
+        let inner = Inner::new(core, secret, access, reserve, state);
         Self {
-            inner: Arc::new(Inner {
-                core: Arc::clone(core),
-                secret,
-                id: state.record.id,
-                access,
-                reserve,
-                state: Mutex::new(state),
-            }),
+            inner: Arc::new(inner),
         }
     }
 
@@ -121,9 +124,10 @@ impl Session {
         self.inner.id
     }
 
-    /// Whether nothing of it has been stored yet.
+    /// Returns `true` if the session was started by this handle and no answer of the store
+    /// has said that it is stored.
     pub fn is_new(&self) -> bool {
-        self.state().stage == Stage::New
+        self.state().standing == Standing::New
     }
 
     /// When it was started.
@@ -148,10 +152,7 @@ impl Session {
 
     /// Who has logged in, this request's uncommitted [`log_in`](Self::log_in) included.
     pub fn principal(&self) -> Option<Principal> {
-        let state = self.state();
-        let mut principal = state.record.principal.clone();
-        state.delta.principal.apply_to(&mut principal);
-        principal
+        self.state().principal.clone()
     }
 
     /// The value of an attribute, this request's changes included; `None` if there is
@@ -202,9 +203,13 @@ impl Session {
 
     /// Removes all attributes, and nothing else: id, times and principal stay, the
     /// session goes on. To end it, call [`end`](Self::end).
+    ///
+    /// All that the session has when this is committed go, those included that other
+    /// requests have set since this one loaded it; what is set on this handle afterwards
+    /// stays.
     pub fn clear(&self) {
-        let mut state = self.state();
-        if !state.attributes.is_empty() {
+        let state = &mut *self.state();
+        if state.may_be_stored() || !state.attributes.is_empty() {
             state.attributes.clear();
             state.delta.clear();
         }
@@ -217,14 +222,40 @@ impl Session {
     /// commit ends the oldest, or is refused as
     /// [`TooManySessions`](Error::TooManySessions).
     ///
+    /// What belonged to another principal does not pass on: if another one had logged in,
+    /// all attributes are removed, as by [`clear`](Self::clear). Those of a session in which
+    /// nobody had logged in stay, such as a cart.
+    /// [`log_in_keeping_attributes`](Self::log_in_keeping_attributes) keeps them in any case.
+    ///
     /// # Errors
-    /// `Store` with `Invalid` for a principal outside the rules.
+    /// `Store` with `Invalid` for a principal that is empty, longer than 256 bytes or has a
+    /// NUL in it.
     pub fn log_in(&self, principal: &str) -> Result<()> {
         let principal = Principal::new(principal)?;
+        let before = self.principal();
+        if before.is_some_and(|before| before != principal) {
+            self.clear();
+        }
+        self.become_of(principal);
+        Ok(())
+    }
+
+    /// As [`log_in`](Self::log_in), but keeps the attributes of a principal who had logged
+    /// in before: for an operator who acts as a user, or a user who is known by another
+    /// name from now on.
+    ///
+    /// # Errors
+    /// As [`log_in`](Self::log_in).
+    pub fn log_in_keeping_attributes(&self, principal: &str) -> Result<()> {
+        self.become_of(Principal::new(principal)?);
+        Ok(())
+    }
+
+    fn become_of(&self, principal: Principal) {
         let mut state = self.state();
+        state.principal = Some(principal.clone());
         state.delta.principal = Field::Set(principal);
         state.delta.rotate = Some(Rotate::AtOnce);
-        Ok(())
     }
 
     /// Gives the session a new token at the next commit. The old one still reads for the
@@ -249,23 +280,31 @@ impl Session {
     ///
     /// One round trip if something is to be written, none if nothing is; two more for
     /// each time that another process was faster. What other requests changed meanwhile
-    /// survives; of one attribute the last commit wins.
+    /// survives; of one attribute the last commit wins. No attempt begins later than 2 s
+    /// after the call, and a store that fails is asked three times at most.
     ///
     /// # Errors
     /// `Gone` if the session has ended, `Superseded` if it was logged in or rotated
-    /// elsewhere: in both cases the changes are refused for good. `Limit`, `Contended`
-    /// and `Store` keep them for another commit.
+    /// elsewhere: in both cases the changes are refused for good, now and by every later
+    /// commit of this handle. `Limit`, `Contended` and `Store` keep them for another
+    /// commit. After `Contended` nothing was written; after `Unavailable` it may have been,
+    /// or may still be, and another commit finds out.
     pub async fn commit(&self) -> Result<Option<Token>> {
-        commit::commit(&self.inner, None).await
+        commit::commit(&self.inner, None).await?;
+        self.inner.owed_token()
     }
 
     /// Reads an attribute, computes its new value and stores that, as one step: no
     /// concurrent update is lost, and none is applied twice when the store's answer got
     /// lost. What else was changed is committed with it. The closure may run several
-    /// times, and gets `None` if there is no value. The answer is the value stored.
+    /// times, and gets `None` if there is no value. Returns the value that was stored.
+    ///
+    /// A token that this makes, as with a new session or a log-in, is handed over by the
+    /// next [`commit`](Self::commit).
     ///
     /// # Errors
-    /// As [`commit`](Self::commit).
+    /// As [`commit`](Self::commit). An update that `Unavailable` leaves open is not made
+    /// again by a later commit.
     pub async fn update<T>(
         &self,
         name: impl AttributeName<T>,
@@ -276,7 +315,8 @@ impl Session {
     {
         let name = name.name();
         let core = &self.inner.core;
-        let mut value = None;
+        // One for each run of the closure: the store keeps the value of one of them.
+        let mut values = Vec::with_capacity(1);
         let mut edit = |attributes: &mut Attributes| {
             let old = attributes
                 .get(name)
@@ -286,26 +326,29 @@ impl Session {
             let encoded = encode_value(name, &new)?;
             core.policy.limits.check_set(attributes, name, &encoded)?;
             attributes.set(name, encoded);
-            value = Some(new);
+            values.push(new);
             Ok(())
         };
-        commit::commit(&self.inner, Some(&mut edit)).await?;
-        value.ok_or(Error::Contended)
+        let run = commit::commit(&self.inner, Some(&mut edit)).await?;
+        let stored = run.checked_sub(1).map(|run| values.swap_remove(run));
+        stored.ok_or(Error::Contended)
     }
 
-    /// The token that opens this session now; `None` while it is in no store. What a
-    /// client must be sent comes from [`commit`](Self::commit).
+    /// Returns a token that opens this session, as far as this handle has heard: `None`
+    /// while it is in no store, after it ended, and where its token was replaced, as for a
+    /// handle that was resumed with the previous token in its grace time. What a client must
+    /// be sent comes from [`commit`](Self::commit).
     ///
     /// # Errors
     /// `Randomness`.
     pub fn token(&self) -> Result<Option<Token>> {
-        let (stage, number) = {
+        let (standing, number) = {
             let state = self.state();
-            (state.stage, state.record.rotation.number())
+            (state.standing, state.carried)
         };
-        match stage {
-            Stage::Stored => self.inner.token(number).map(Some),
-            Stage::New | Stage::Over => Ok(None),
+        match standing {
+            Standing::Stored => self.inner.token(number).map(Some),
+            Standing::New | Standing::Superseded | Standing::Ended => Ok(None),
         }
     }
 
@@ -319,7 +362,7 @@ impl fmt::Debug for Session {
         let state = self.state();
         f.debug_struct("Session")
             .field("id", &self.inner.id)
-            .field("stage", &state.stage)
+            .field("standing", &state.standing)
             .field("attributes", &state.attributes.len())
             .finish_non_exhaustive()
     }

@@ -16,7 +16,7 @@ use crate::find::find;
 use crate::reaper::Reaper;
 use crate::session::Session;
 use crate::token::OpenedToken;
-use crate::{KeyRing, Result, Token};
+use crate::{Error, KeyRing, Result, Token};
 
 /// The sessions of one application. A cheap handle: clone it freely.
 ///
@@ -111,17 +111,23 @@ impl Sessions {
         Ok(loaded.map(|(_, record)| Peek::of(&record, now)))
     }
 
-    /// Ends the session that this token opens, for [`EndReason::Logout`]; says whether
-    /// there was one. Durable when it returns; the end hook runs at once in a task. Two
-    /// round trips.
+    /// Ends the session that this token opens, for [`EndReason::Logout`]. Returns `true` if
+    /// there was one. The end is durable when the call returns; the end hook runs
+    /// immediately in a task. Two round trips.
     ///
     /// # Errors
-    /// `Store`.
+    /// `Superseded` for a previous token in its
+    /// [grace time](crate::SessionsBuilder::rotation_grace), which only reads: the session
+    /// lives on under its new token. `Store`.
     pub async fn end(&self, token: &Token) -> Result<bool> {
-        match self.load(token, self.core.now()).await? {
-            Some((_, record)) => self.core.end(record.id, EndReason::Logout).await,
-            None => Ok(false),
+        let Some((opened, record)) = self.load(token, self.core.now()).await? else {
+            return Ok(false);
+        };
+        if opened.rotation != record.rotation.number() {
+            return Err(Error::Superseded);
         }
+        let rotation = Some(opened.rotation);
+        self.core.end(record.id, rotation, EndReason::Logout).await
     }
 
     /// Ends all live sessions of a principal, for [`EndReason::PrincipalRevoked`]; says

@@ -135,7 +135,7 @@ impl Visitor {
     /// `Store`; after `Unavailable` call it again.
     pub async fn forget(&self) -> Result<bool> {
         let core = &self.session.inner.core;
-        self.session.finish(forget(core, self.id())).await
+        self.session.finish(|_| forget(core, self.id())).await
     }
 }
 

@@ -30,6 +30,25 @@ pub struct Limits {
     pub payload: usize,
 }
 
+/// How much a session takes in its store.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Size {
+    /// How many attributes.
+    pub(super) count: usize,
+    /// How many bytes of payload.
+    pub(super) bytes: usize,
+}
+
+impl Size {
+    /// That of these attributes, whose payload has so many bytes.
+    pub(crate) fn new(attributes: &Attributes, bytes: usize) -> Self {
+        Self {
+            count: attributes.len(),
+            bytes,
+        }
+    }
+}
+
 impl Limits {
     /// The largest payload that any limit allows: 16 MiB.
     pub const MAX_PAYLOAD: usize = 16 * 1024 * 1024;
@@ -49,27 +68,36 @@ impl Limits {
             name.len(),
             self.name,
         )?;
-        let old = attributes.get(name);
-        let count = attributes.len() + usize::from(old.is_none());
-        check("the number of attributes", count, self.attributes)?;
-        // A count of 251 takes two bytes more than one of 250.
-        let count_grows = 2 * usize::from(old.is_none());
-        let without = attributes.stored_len() - old.map_or(0, |old| entry_len(name, old));
-        self.check_stored(without + entry_len(name, value) + count_grows)
+        let (old, new) = (attributes.get(name), entry_len(name, value));
+        let Some(old) = old.map(|old| entry_len(name, old)) else {
+            self.check_count(attributes.len() + 1)?;
+            // A count of 251 takes two bytes more than one of 250.
+            return self.check_stored(attributes.stored_len() + new + 2);
+        };
+        if new <= old {
+            return Ok(());
+        }
+        self.check_stored(attributes.stored_len() - old + new)
     }
 
-    /// Whether these attributes may be stored: changes that were each within the limits
-    /// may be beyond them together, once those of other requests are among them.
+    /// Whether these attributes may be stored in place of others: changes that were each
+    /// within the limits may be beyond them together, once those of other requests are
+    /// among them. What does not grow is taken, as the limits may have been lowered since.
     ///
     /// # Errors
     /// `Limit`.
-    pub(crate) fn check_all(&self, attributes: &Attributes) -> Result<()> {
-        check(
-            "the number of attributes",
-            attributes.len(),
-            self.attributes,
-        )?;
-        self.check_stored(attributes.stored_len())
+    pub(crate) fn check_all(&self, attributes: &Attributes, stored: Size) -> Result<()> {
+        if attributes.len() > stored.count {
+            self.check_count(attributes.len())?;
+        }
+        if attributes.frame_len() > stored.bytes {
+            self.check_stored(attributes.stored_len())?;
+        }
+        Ok(())
+    }
+
+    fn check_count(&self, count: usize) -> Result<()> {
+        check("the number of attributes", count, self.attributes)
     }
 
     fn check_stored(&self, length: usize) -> Result<()> {

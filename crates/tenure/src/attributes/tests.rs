@@ -157,9 +157,12 @@ fn limits_hold_to_the_byte() {
     );
 
     attributes.set("b", fits);
-    assert!(limits.check_all(&attributes).is_ok());
+    assert!(limits.check_all(&attributes, Size::default()).is_ok());
     attributes.set("b", too_large);
-    assert_eq!(over(limits.check_all(&attributes)), (201, 200));
+    assert_eq!(
+        over(limits.check_all(&attributes, Size::default())),
+        (201, 200)
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tenure_memory::MemoryStore;
+use tenure_store::Version;
 
 use super::*;
 use crate::{KeyRing, MasterSecret, Sessions};
