@@ -27,7 +27,6 @@ impl Place {
     pub(crate) async fn lose(&self, loss: Loss) -> bool {
         match &self.remains {
             Remains::Nothing => return false,
-            Remains::Folder(_) if loss != Loss::Sessions => return false,
             Remains::Folder(folder) => {
                 let Some(statements) = in_tables("", loss) else {
                     return false;
