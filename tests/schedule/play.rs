@@ -189,7 +189,14 @@ impl Play {
                 .expect("a new token");
             let known = self.known.get_mut(&session.id()).expect("it was started");
             known.tokens.push(token);
-            known.principal = Some(principal);
+            if known
+                .principal
+                .replace(principal)
+                .is_some_and(|before| before != principal)
+            {
+                // What one principal left does not pass on to the next.
+                known.values.clear();
+            }
         }
         "log in"
     }

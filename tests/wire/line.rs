@@ -62,9 +62,18 @@ impl Line {
         tokio::time::pause();
         tokio::time::advance(Duration::from_hours(1)).await;
         tokio::time::resume();
-        // The first call after that looks first whether its connection is there still.
+        self.look_after_connections().await;
+    }
+
+    /// The first call of each connection makes it, or looks first whether it is there still:
+    /// those that load, those that write, and those that look at many.
+    pub(crate) async fn look_after_connections(&self) {
         let looked = self.store.load(&self.ns, id(u64::MAX), at(0)).await;
         assert_eq!(looked.expect("it is there"), None);
+        let touched = self.store.touch(&self.ns, id(u64::MAX), at(0)).await;
+        assert!(!touched.expect("it is there"));
+        let inspected = self.store.inspect(&self.ns, id(u64::MAX), at(0)).await;
+        assert_eq!(inspected.expect("it is there"), None);
     }
 }
 

@@ -120,7 +120,7 @@ impl<'a> Flight<'a> {
             let now = core.now();
             let (sent, change) = self.change(edit.is_some(), now)?;
             let expected = self.record.version;
-            let before = self.attributes.clone();
+            let before = edit.is_some().then(|| self.attributes.clone());
             session.state().sent.push(sent);
             let answer = core
                 .store
@@ -154,7 +154,7 @@ impl<'a> Flight<'a> {
                 // One look, and one more attempt: a store that is overloaded is not asked
                 // more.
                 Some(error) if unknown.is_some() || self.is_late() => return Err(error.into()),
-                None if attempt + 1 == ATTEMPTS || self.is_late() => {
+                None if attempt + 1 == ATTEMPTS || self.deadline.is_long_over(core) => {
                     return Err(unknown.map_or(Error::Contended, Error::from));
                 }
                 _ => {}
@@ -171,13 +171,12 @@ impl<'a> Flight<'a> {
             if let Some(error) = lost {
                 // An update that may be there, unseen under what others wrote, is not made
                 // again; and any other change may be.
-                if edit.is_some() && has_moved_on && !self.shows_all_since(&before) {
-                    return Err(error.into());
-                }
-                if has_moved_on && edit.is_some() {
-                    self.did_not_happen(sent);
-                } else {
-                    unknown = Some(error);
+                match before {
+                    Some(before) if has_moved_on && self.shows_all_since(&before) => {
+                        self.did_not_happen(sent);
+                    }
+                    Some(_) if has_moved_on => return Err(error.into()),
+                    _ => unknown = Some(error),
                 }
             }
             pause(attempt, core.draw()?).await;

@@ -13,8 +13,18 @@ impl Deadline {
     /// As long as stores take for one operation by default.
     const SPAN: Duration = Duration::from_secs(2);
 
+    /// How much longer a call goes on against other writers, while the store answers.
+    const CONTENTION: Duration = Duration::from_secs(8);
+
     pub(crate) fn begin(core: &Core) -> Self {
         Self(core.clock.running().saturating_add(Self::SPAN))
+    }
+
+    /// Whether even a store that answers is not asked again.
+    pub(crate) fn is_long_over(self, core: &Core) -> bool {
+        (self.0 + Self::CONTENTION)
+            .saturating_sub(core.clock.running())
+            .is_zero()
     }
 
     fn left(self, core: &Core) -> Duration {

@@ -280,8 +280,9 @@ impl Session {
     ///
     /// One round trip if something is to be written, none if nothing is; two more for
     /// each time that another process was faster. What other requests changed meanwhile
-    /// survives; of one attribute the last commit wins. No attempt begins later than 2 s
-    /// after the call, and a store that fails is asked three times at most.
+    /// survives; of one attribute the last commit wins. A store that fails is asked
+    /// three times at most, and not again once 2 s are over; against other writers a commit
+    /// goes on for 10 s.
     ///
     /// # Errors
     /// `Gone` if the session has ended, `Superseded` if it was logged in or rotated

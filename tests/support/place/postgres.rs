@@ -1,11 +1,13 @@
 //! What tests do in a PostgreSQL past any store.
 
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
 use tokio::runtime::Builder;
 
 pub(crate) async fn connect(url: &str) -> PgConnection {
-    let connection = PgConnection::connect(url).await;
+    // A pooler as it is installed refuses the parameter.
+    let options: PgConnectOptions = url.parse().expect("a good URL");
+    let connection = PgConnection::connect_with(&options.extra_float_digits(None)).await;
     connection.expect("PostgreSQL takes connections")
 }
 
