@@ -171,7 +171,7 @@ impl Play {
                 .update("count", |n: Option<u64>| n.unwrap_or(0) + 1)
                 .await;
             let known = self.known.get_mut(&session.id()).expect("it was started");
-            let expected = known.values["count"] + 1;
+            let expected = known.values.get("count").copied().unwrap_or(0) + 1;
             assert_eq!(count.expect("it is live"), expected, "seed {}", self.seed);
             known.values.insert("count".to_owned(), expected);
         }

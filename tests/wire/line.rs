@@ -74,6 +74,8 @@ impl Line {
         assert!(!touched.expect("it is there"));
         let inspected = self.store.inspect(&self.ns, id(u64::MAX), at(0)).await;
         assert_eq!(inspected.expect("it is there"), None);
+        let opened = self.store.namespaces().await;
+        assert!(opened.expect("it is there").contains(&self.ns));
     }
 }
 
