@@ -37,7 +37,7 @@ async fn what_was_reaped_under_an_old_snapshot_is_not_read_again_by_each_claim()
         let before = base.row::<(i64,)>(READ).await.0;
 
         // Within this time a claim must be done, snapshot or not.
-        let store = connect(&base.hurried(500)).await;
+        let store = connect(&base.hurried(1_000)).await;
         let (ns, now) = (portal(), at(IDLE + i64::from(SESSIONS)));
         let mut reaped = 0;
         loop {

@@ -64,13 +64,13 @@ pub(crate) async fn an_operation_on_many_sessions_is_a_fixed_number_of_round_tri
     let (store, ns) = (&line.store, &line.ns);
     // The 16 shards of Redis are asked all at once, but their answers need not come together.
     let shards = if line.is_redis() { 16 } else { 1 };
-    line.look_after_connections().await;
     for round in 0..2 {
         let n = |number: u64| 1_000 * round + number;
         for number in 0..200 {
             let record = record_of(n(number), "alice");
             let _ = store.create(ns, &record, at(0)).await.expect("answers");
         }
+        line.look_after_connections().await;
         let most = |name: &str, trips: u64, most: u64| {
             let first = u64::from(round == 0);
             assert!(trips <= most + first, "{name}: {trips} in round {round}");
