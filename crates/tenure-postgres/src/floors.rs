@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::row::get;
 
 /// Reading takes long from this part of the deadline on.
-const LONG: u32 = 16;
+const LONG: u32 = 64;
 /// How many times as long it then is until it is done again.
 const SELDOM: u32 = 20;
 
