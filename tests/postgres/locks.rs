@@ -63,7 +63,8 @@ async fn a_locked_session_in_use_stops_no_other_session() {
         others.join_all().await;
         let touched = store.touch(&portal(), id(1), at(1)).await;
         let error = touched.expect_err("it is locked still");
-        assert!(error.to_string().contains("lock"), "{error}");
+        // It says what is locked, unless a busy machine brings the deadline first.
+        assert!(error.is_unavailable(), "{error}");
         over.store(true, Ordering::SeqCst);
         outsider.execute("ROLLBACK").await.expect("let go");
         users.join_all().await;
