@@ -33,7 +33,8 @@ async fn commit_or_read(session: &Inner, mut edit: Option<Edit<'_>>) -> Result<u
     let core = &session.core;
     let commits = &core.metrics.commits;
     // What another clone has in flight may be this one's change too, so it is waited for.
-    let _turn = session.turn(Deadline::begin(core)).await?;
+    let deadline = Deadline::begin(core);
+    let _turn = session.turn(deadline).await?;
     let (standing, changes, asked) = {
         let state = session.state();
         (
@@ -52,8 +53,10 @@ async fn commit_or_read(session: &Inner, mut edit: Option<Edit<'_>>) -> Result<u
         return Ok(0);
     }
     session.state().check()?;
-    let queued = core.queues.turn(session.id).await;
-    let mut flight = Flight::begin(session, Deadline::begin(core), queued.is_first());
+    let others = deadline.left_for_others(core);
+    let queued = core.queues.turn(session.id, others).await;
+    let deadline = deadline.after_waiting(core);
+    let mut flight = Flight::begin(session, deadline, queued.is_first());
     let outcome = match standing {
         Standing::New => &commits.created,
         _ => &commits.updated,

@@ -12,8 +12,7 @@ use tokio::time::timeout;
 /// Enough that sessions which have nothing to do with each other seldom meet.
 const SHARDS: usize = 64;
 
-/// How long a queue is waited in, and how long one that does not move.
-const LONGEST: Duration = Duration::from_secs(2);
+/// How long a queue is waited in that does not move.
 const STANDSTILL: Duration = Duration::from_millis(500);
 
 /// A handful of sessions: to look through them is quicker than to hash an id.
@@ -45,10 +44,12 @@ impl Default for Queues {
 }
 
 impl Queues {
-    /// Waits for this session's turn, for 2 s at most, and half a second if the queue does
+    /// Waits for this session's turn, at most so long, and half a second if the queue does
     /// not move: a caller that keeps its turn and does not go on must not hold up the
-    /// others, and the store decides all the same. A turn is over when it is dropped.
-    pub(crate) async fn turn(&self, id: SessionId) -> Turn<'_> {
+    /// others, and the store decides all the same. A queue that moves is worth the wait: it
+    /// is fair, and who fights for the session instead may lose each time. A turn is over
+    /// when it is dropped.
+    pub(crate) async fn turn(&self, id: SessionId, longest: Duration) -> Turn<'_> {
         // Made before the wait, so that a caller who gives up waiting cleans up as well.
         let mut turn = Turn {
             guard: None,
@@ -66,7 +67,7 @@ impl Queues {
         });
         turn.guard = match Arc::clone(&lock.turn).try_lock_owned() {
             Ok(guard) => Some(guard),
-            Err(_) => timeout(LONGEST, lock.wait()).await.ok().flatten(),
+            Err(_) => timeout(longest, lock.wait()).await.ok().flatten(),
         };
         turn.lock = Some(lock);
         turn
@@ -135,6 +136,8 @@ impl Drop for Turn<'_> {
 mod tests {
     use super::*;
 
+    const LONGEST: Duration = Duration::from_secs(2);
+
     impl Queues {
         fn len(&self) -> usize {
             let locks = self.shards.iter().map(|Shard(locks)| locks.lock().unwrap());
@@ -146,26 +149,46 @@ mod tests {
     async fn writers_of_one_session_take_turns_and_leave_nothing_behind() {
         let queues = Arc::new(Queues::default());
         let id = SessionId::from_digest([1; 16]);
-        let first = queues.turn(id).await;
+        let first = queues.turn(id, LONGEST).await;
         let second = tokio::spawn({
             let queues = Arc::clone(&queues);
-            async move { drop(queues.turn(id).await) }
+            async move { drop(queues.turn(id, LONGEST).await) }
         });
         let other = SessionId::from_digest([2; 16]);
-        drop(queues.turn(other).await);
+        drop(queues.turn(other, LONGEST).await);
         assert!(!second.is_finished(), "the first still has its turn");
         drop(first);
         second.await.expect("no panic");
         assert_eq!(queues.len(), 0);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_that_moves_is_waited_in_and_one_that_stands_still_is_not() {
+        let queues = Queues::default();
+        let id = SessionId::from_digest([1; 16]);
+        let last = Duration::from_millis(400);
+        let others = futures_util::future::join_all((0..20).map(|_| async {
+            let turn = queues.turn(id, Duration::from_secs(10)).await;
+            assert!(turn.is_first(), "each before it ends");
+            tokio::time::sleep(last).await;
+        }));
+        let begin = tokio::time::Instant::now();
+        others.await;
+        assert_eq!(begin.elapsed(), last * 20);
+
+        let _kept = queues.turn(id, LONGEST).await;
+        let begin = tokio::time::Instant::now();
+        assert!(!queues.turn(id, Duration::from_secs(10)).await.is_first());
+        assert_eq!(begin.elapsed(), STANDSTILL);
+    }
+
     #[tokio::test]
     async fn a_writer_that_gives_up_waiting_leaves_nothing_behind() {
         let queues = Arc::new(Queues::default());
         let id = SessionId::from_digest([1; 16]);
-        let first = queues.turn(id).await;
+        let first = queues.turn(id, LONGEST).await;
         {
-            let mut waiting = Box::pin(queues.turn(id));
+            let mut waiting = Box::pin(queues.turn(id, LONGEST));
             assert!(futures_util::poll!(&mut waiting).is_pending());
         }
         drop(first);

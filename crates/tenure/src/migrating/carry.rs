@@ -17,6 +17,9 @@ pub(super) const LOOKS: u32 = 50;
 /// How long it waits before it looks again.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
+/// How long it waits for others of its process that bring the same session.
+const QUEUED: Duration = Duration::from_secs(2);
+
 /// How many tombstones a request takes over for the sake of its session's.
 const FEW: u32 = 8;
 
@@ -51,7 +54,7 @@ impl Pair {
         }
         let (pair, ns) = (Arc::clone(self), ns.clone());
         to_the_end(async move {
-            let _turn = pair.queues.turn(id).await;
+            let _turn = pair.queues.turn(id, QUEUED).await;
             pair.bring_in_turn(&ns, id, now).await
         })
         .await
