@@ -14,7 +14,7 @@ use crate::access::{Load, Touch};
 use crate::create::{Create, Fate};
 use crate::describe::Describe;
 use crate::end::Finish;
-use crate::log_in::LogIn;
+use crate::log_in::{LogIn, Step};
 use crate::look::{Count, Inspect, List};
 use crate::namespace::{Namespaces, Open, Present, Reset, Revoke};
 use crate::reap::{Claim, Purge};
@@ -59,23 +59,28 @@ impl SessionStore for SqliteStore {
         }
         let limited = change.limited()?;
         let limited = limited.map(|(principal, limit)| (principal.clone(), limit));
-        let (ns, change) = (ns.clone(), change.clone());
-        let update = Update {
-            ns,
+        let update = || Update {
+            ns: ns.clone(),
             id,
             expected,
-            change,
+            change: change.clone(),
             now,
         };
-        match limited {
-            None => self.writes.submit(update).await,
-            Some((principal, limit)) => {
-                let log_in = LogIn {
-                    update,
-                    principal,
-                    limit,
-                };
-                self.writes.submit(log_in).await
+        let Some((principal, limit)) = limited else {
+            return self.writes.submit(update()).await;
+        };
+        let mut from = None;
+        loop {
+            let (update, principal) = (update(), principal.clone());
+            let log_in = LogIn {
+                update,
+                principal,
+                limit,
+                from,
+            };
+            match self.writes.submit(log_in).await? {
+                Step::Over(updated) => return Ok(updated),
+                Step::More(place) => from = place,
             }
         }
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use support::{IDLE, Place, at, id, portal, put, record};
 use tenure_sqlite::SqliteStore;
 use tenure_store::{
-    Access, After, Change, EndReason, Field, Filter, Hooks, Outcome, Payload, Principal, Resolve,
-    SessionStore, Version,
+    Access, After, Change, EndReason, Excess, Field, Filter, Hooks, Outcome, Payload, Principal,
+    PrincipalLimit, Resolve, SessionStore, Version,
 };
 use tracing::field::{Field as Name, Visit};
 use tracing::{Event, Subscriber};
@@ -194,6 +194,20 @@ async fn one_life(store: &SqliteStore) -> tenure_store::Result<()> {
         .await?;
     store.touch(ns, id(4), at(30)).await?;
     store.claim(ns, lease, 10, at(IDLE)).await?;
+    for number in 21..=24 {
+        put(store, &record(number)).await;
+    }
+    let refused = limited(Excess::Refuse);
+    let _ = store
+        .update(ns, id(21), Version::new(21), &refused, at(30))
+        .await?;
+    for (number, after) in [(21, After::Queue), (22, After::Discard)] {
+        put(store, &record(number + 10)).await;
+        let log_in = limited(Excess::EndOldest(after));
+        let _ = store
+            .update(ns, id(number), Version::new(number), &log_in, at(30))
+            .await?;
+    }
     store
         .end_principal(ns, &alice, Some(id(6)), After::Queue, at(30))
         .await?;
@@ -239,6 +253,43 @@ async fn a_reset_writes_as_much_for_many_sessions_as_for_few() {
         costs.push(statements(store.reset(&ns, at(1))).await.len());
     }
     assert_eq!(costs[0], costs[1]);
+}
+
+#[tokio::test]
+async fn a_log_in_that_ends_many_ends_so_many_in_a_transaction() {
+    let _alone = alone().await;
+    let place = Place::new();
+    let store = place.store().await;
+    let ns = portal();
+    let records: Vec<_> = (1..=1_103).map(record).collect();
+    for together in records.chunks(200) {
+        futures_util::future::join_all(together.iter().map(|record| put(&store, record))).await;
+    }
+    let log_in = limited(Excess::EndOldest(After::Queue));
+    let log_in = store.update(&ns, id(1), Version::new(1), &log_in, at(1));
+    let statements = statements(log_in).await;
+    let mut ends = 0;
+    let mut transactions = Vec::new();
+    for sql in &statements {
+        match &sql[..] {
+            "COMMIT" => transactions.push(std::mem::take(&mut ends)),
+            sql if sql.contains("end_reason") => ends += 1,
+            _ => {}
+        }
+    }
+    // 500, 500, 100, and a look whether an older one has come meanwhile.
+    assert_eq!(transactions, [1, 1, 1, 1], "{statements:#?}");
+    assert_eq!(store.count(&ns, at(1)).await.expect("answers").live, 3);
+}
+
+fn limited(excess: Excess) -> Change {
+    let mut change = Change::new(Version::new(100), Access::Counts);
+    change.principal = Field::Set(Principal::new("alice").expect("a good name"));
+    change.principal_limit = Some(PrincipalLimit {
+        sessions: 3,
+        excess,
+    });
+    change
 }
 
 #[tokio::test]

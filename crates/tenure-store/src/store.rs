@@ -91,9 +91,12 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// the update is refused, or the oldest of them end until one fewer than the limit
     /// is left. So when updates of one principal return that all had the same limit, it
     /// never has more live sessions than that, on any node. A principal comes with
-    /// [`create`](Self::create) and [`import`](Self::import) uncounted. Where sessions
-    /// lie on several servers, others may have ended though the change is not done, if
-    /// and only if the answer is `Unavailable`.
+    /// [`create`](Self::create) and [`import`](Self::import) uncounted.
+    ///
+    /// Very many others may be ended in steps, before the one that makes the change, so
+    /// that nobody waits long: what then changes the session between two steps leaves them
+    /// ended though the change is not done. Where sessions lie on several servers, so may
+    /// `Unavailable`.
     ///
     /// # Errors
     /// `Invalid`, among others, as [`Change::limited`] says.
