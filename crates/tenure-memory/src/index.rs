@@ -60,24 +60,30 @@ impl Index {
     ) -> Option<Cursor> {
         match principal {
             None => self.all.range((start, Bound::Unbounded)).next().copied(),
-            Some(principal) => self.from(principal, start).next(),
+            Some(principal) => self.between(principal, (start, Bound::Unbounded)).next(),
         }
     }
 
     /// The places of all sessions that are probably this principal's.
-    pub(crate) fn of(&self, principal: &Principal) -> impl Iterator<Item = Cursor> + '_ {
-        self.from(principal, Bound::Included(earliest(Timestamp::MIN)))
+    pub(crate) fn of(&self, principal: &Principal) -> impl DoubleEndedIterator<Item = Cursor> + '_ {
+        self.between(principal, (Bound::Unbounded, Bound::Unbounded))
     }
 
-    fn from(
+    /// Those of them that lie between two places.
+    pub(crate) fn between(
         &self,
         principal: &Principal,
-        start: Bound<Cursor>,
-    ) -> impl Iterator<Item = Cursor> + '_ {
+        (start, end): (Bound<Cursor>, Bound<Cursor>),
+    ) -> impl DoubleEndedIterator<Item = Cursor> + '_ {
         let hash = self.hasher.hash_one(principal);
+        let bound = |bound: Bound<Cursor>, outermost| match bound {
+            Bound::Unbounded => Bound::Included((hash, outermost)),
+            bound => bound.map(|place| (hash, place)),
+        };
+        let start = bound(start, earliest(Timestamp::MIN));
+        let end = bound(end, last());
         self.of_principals
-            .range((start.map(|place| (hash, place)), Bound::Unbounded))
-            .take_while(move |(other, _)| *other == hash)
+            .range((start, end))
             .map(|(_, place)| *place)
     }
 
@@ -94,6 +100,14 @@ impl Index {
             places
         };
         self.all == other.all && places(self) == places(other)
+    }
+}
+
+/// Behind which there is no session.
+fn last() -> Cursor {
+    Cursor {
+        created: Timestamp::MAX,
+        id: SessionId::from_bytes([u8::MAX; 16]),
     }
 }
 
