@@ -65,7 +65,7 @@ impl Index {
     }
 
     /// The places of all sessions that are probably this principal's.
-    pub(crate) fn of(&self, principal: &Principal) -> impl DoubleEndedIterator<Item = Cursor> + '_ {
+    pub(crate) fn of(&self, principal: &Principal) -> impl Iterator<Item = Cursor> + '_ {
         self.between(principal, (Bound::Unbounded, Bound::Unbounded))
     }
 
@@ -103,7 +103,7 @@ impl Index {
     }
 }
 
-/// Behind which there is no session.
+/// Behind every session there can be.
 fn last() -> Cursor {
     Cursor {
         created: Timestamp::MAX,

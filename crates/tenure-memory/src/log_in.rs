@@ -1,7 +1,8 @@
 //! A principal gets one more session, and never more than it may have.
 //!
-//! A principal may have any number of sessions when a limit is first set, so that nobody waits
-//! for all of them: a refusal counts to the limit, and the oldest are ended so many at a time.
+//! A principal may have any number of sessions when a limit is first set. A refusal counts only
+//! to the limit, and the oldest are ended so many at a time: other threads get the shards in
+//! between.
 
 use std::ops::Bound;
 use std::sync::MutexGuard;
@@ -33,7 +34,7 @@ impl Space {
         let mut from = None;
         loop {
             let mut shards = self.all_shards();
-            // Asked once for each step: a reset that comes meanwhile comes after it.
+            // Once for each step: a reset that comes meanwhile comes after the step.
             if let Some(refusal) = update.refusal(&shards[own], &self.epochs) {
                 return refusal;
             }

@@ -1,9 +1,9 @@
 //! A principal gets one more session, and never more than it may have: in the writer's
 //! transaction, where nobody else gets in between.
 //!
-//! A principal may have any number of sessions when a limit is first set, so that no transaction
-//! grows with it: a refusal counts to the limit, and the oldest are ended so many at a time. The
-//! update is made with the last of them.
+//! A principal may have any number of sessions when a limit is first set, and no transaction
+//! writes more for it: a refusal counts only to the limit, and the oldest are ended so many at a
+//! time. The last transaction makes the update.
 
 use rusqlite::params;
 use tenure_store::{

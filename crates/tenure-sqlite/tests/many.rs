@@ -15,7 +15,8 @@ fn limited(sessions: u32, excess: Excess) -> Change {
     change
 }
 
-/// The first session is nobody's; alice has so many others, all older than the second.
+/// Stores a session without a principal, then so many of alice's, the second session the
+/// newest of them.
 async fn crowd(place: &Place, sessions: u32) -> tenure_sqlite::SqliteStore {
     let store = place.store().await;
     let nobodys = Record {
@@ -60,7 +61,7 @@ async fn a_log_in_under_a_new_limit_ends_the_oldest_in_steps_however_many_there_
 
                 let log_in = limited(3, Excess::EndOldest(after));
                 let log_in = store.update(&ns, id(1), record(1).version, &log_in, at(1));
-                // A write of another caller gets its turn between two steps.
+                // A write of another caller is served meanwhile.
                 let touch = async {
                     let touched = store.touch(&ns, id(2), at(1)).await;
                     assert!(touched.expect("answers"), "the newest is live throughout");

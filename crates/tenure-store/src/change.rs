@@ -170,10 +170,10 @@ pub enum Created {
 pub enum Updated {
     /// The change is stored.
     Done,
-    /// The session is live but has another version than the expected one. Nothing was
-    /// written; load and try again.
+    /// The session is live but has another version than the expected one. Nothing of the
+    /// change was written; load and try again.
     Changed,
-    /// The session is not live, and never will be again. Nothing was written.
+    /// The session is not live, and never will be again. Nothing of the change was written.
     Gone,
     /// The session is live and has the expected version, but its principal has as many
     /// other live sessions as it may have in all. Nothing was written.

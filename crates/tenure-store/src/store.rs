@@ -93,10 +93,11 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// never has more live sessions than that, on any node. A principal comes with
     /// [`create`](Self::create) and [`import`](Self::import) uncounted.
     ///
-    /// Very many others may be ended in steps, before the one that makes the change, so
-    /// that nobody waits long: what then changes the session between two steps leaves them
-    /// ended though the change is not done. Where sessions lie on several servers, so may
-    /// `Unavailable`.
+    /// A store may end very many others in several steps before the step that makes the
+    /// change, so that other calls are served in between. If another caller changes or
+    /// ends this session between two steps, the answer is [`Updated::Changed`] or
+    /// [`Updated::Gone`], and the others that were ended stay ended. The same holds after
+    /// `Unavailable` where sessions lie on several servers.
     ///
     /// # Errors
     /// `Invalid`, among others, as [`Change::limited`] says.

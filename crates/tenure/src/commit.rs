@@ -53,8 +53,8 @@ async fn commit_or_read(session: &Inner, mut edit: Option<Edit<'_>>) -> Result<u
         return Ok(0);
     }
     session.state().check()?;
-    let others = deadline.left_for_others(core);
-    let queued = core.queues.turn(session.id, others).await;
+    let longest = deadline.left_for_others(core);
+    let queued = core.queues.turn(session.id, longest).await;
     let deadline = deadline.after_waiting(core);
     let mut flight = Flight::begin(session, deadline, queued.is_first());
     let outcome = match standing {
